@@ -1,0 +1,33 @@
+# make demo: install, meta-train an optimizer, compare it with tuned ones. make test: install, check, test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test check clean
+
+$(INSTALLED): setup.cfg pyproject.toml
+	@echo "Installing into $(VENV): about a minute, several hundred megabytes."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@rm -rf demo
+	$(BIN)/python train.py --problem=digits --epochs=8 --rounds_per_epoch=15 --run_dir=demo/run
+	$(BIN)/python evaluate.py --problem=digits --optimizers=demo/run,adam,sgd,nag,rmsprop --out=demo/results
+	@echo
+	@echo "The optimizer is in demo/run, its comparison with tuned ones in demo/results: look at demo/results/curves.png"
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest
+	@echo "All tests passed. make demo shows what the library does."
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info

@@ -1,0 +1,49 @@
+"""The coordinates of many variables, cut into blocks of bounded size that a rule is called on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Segment(NamedTuple):
+    """The coordinates `start` to `stop` of one flattened variable."""
+
+    variable: int
+    start: int
+    stop: int
+
+
+class Block(NamedTuple):
+    """Coordinates that are updated in one call of the rule, in this order."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of coordinates."""
+        return sum(segment.stop - segment.start for segment in self.segments)
+
+
+def partition(sizes: Sequence[int], block_size: int) -> tuple[Block, ...]:
+    """Cuts variables of the given sizes into blocks of at most `block_size` coordinates.
+
+    Small variables share a block, and a large one is cut into several, so that the number of calls depends on the
+    number of coordinates and not on that of variables.
+    """
+    blocks: list[Block] = []
+    segments: list[Segment] = []
+    room = block_size
+    for variable, size in enumerate(sizes):
+        start = 0
+        while start < size:
+            stop = min(size, start + room)
+            segments.append(Segment(variable, start, stop))
+            room -= stop - start
+            start = stop
+            if room == 0:
+                blocks.append(Block(tuple(segments)))
+                segments, room = [], block_size
+    if segments:
+        blocks.append(Block(tuple(segments)))
+    return tuple(blocks)

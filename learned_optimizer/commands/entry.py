@@ -1,0 +1,59 @@
+"""What all commands do around their work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+from absl import app, flags
+
+PACKAGE = "learned_optimizer"
+
+
+class CommandError(Exception):
+    """A message for whoever typed the command, who can mend it."""
+
+
+@contextlib.contextmanager
+def reporting(*errors: type[Exception]) -> Iterator[None]:
+    """Within this context the given exceptions are the user's to mend: only their message is shown."""
+    try:
+        yield
+    except errors as error:
+        raise CommandError(str(error)) from error
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this runs from, with a + if files were changed since; `None` elsewhere."""
+    git = ["git", "-C", os.path.dirname(__file__)]
+    try:
+        revision = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
+
+
+def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
+    """Parses the command line and calls `main`; a `CommandError` is printed as one line, with exit status 2."""
+    define_flags()
+    for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
+        if module.startswith(PACKAGE):
+            for flag in module_flags:
+                # So that --help shows them.
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+
+    def call(arguments: list[str]) -> None:
+        program = os.path.basename(arguments[0])
+        try:
+            if len(arguments) > 1:
+                raise CommandError(f"every argument must be a flag, --name=value. Received: {' '.join(arguments[1:])}")
+            main()
+        except CommandError as error:
+            print(f"{program}: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    app.run(call)

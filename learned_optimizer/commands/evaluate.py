@@ -1,0 +1,95 @@
+"""Compares optimizers: evaluate.py --problem=mnist --optimizers=mnist,adam,sgd,nag,rmsprop."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+
+from absl import flags
+
+from learned_optimizer.commands import problem_flags
+from learned_optimizer.commands.entry import commit, reporting, run
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    from learned_optimizer.evaluation.baselines import BASELINES
+    from learned_optimizer.evaluation.tuning import OBJECTIVES
+
+    problem_flags.define()
+    flags.DEFINE_list(
+        "optimizers",
+        None,
+        "What is compared: presets by name, meta-trained optimizers by their folder, and baselines, of "
+        f"{', '.join(BASELINES)}. Default: PROBLEM,adam,sgd,nag,rmsprop.",
+    )
+    flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
+    flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
+    flags.DEFINE_integer("tuning_episodes", 5, "Episodes, others, for each learning rate of a baseline.", lower_bound=1)
+    flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
+    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.")
+    flags.DEFINE_string("out", None, "Directory for the results; default: results/PROBLEM.")
+
+
+def main() -> None:
+    """Compares under the flags, prints the table, and says where the results are."""
+    values = flags.FLAGS
+    import keras
+    import tensorflow as tf
+
+    from learned_optimizer.evaluation.compare import compare
+    from learned_optimizer.evaluation.plots import plot_curves
+    from learned_optimizer.evaluation.summary import format_table, summarize
+    from learned_optimizer.files import replaced_file
+    from learned_optimizer.presets.preset import PresetError
+    from learned_optimizer.problems.data import DatasetUnavailableError
+
+    began = time.perf_counter()
+    names = values.optimizers or [values.problem, "adam", "sgd", "nag", "rmsprop"]
+    with reporting(ValueError, PresetError, DatasetUnavailableError):
+        test_problem = problem_flags.build(values)
+        # Rates are tuned, like φ, on the training split.
+        on_train = values.problem == "quadratic" or values.split == "train"
+        problem = test_problem if on_train else problem_flags.build(values, split="train")
+        comparison = compare(
+            problem,
+            names,
+            test_problem=test_problem,
+            num_steps=values.num_steps,
+            tuning_episodes=values.tuning_episodes,
+            test_episodes=values.test_episodes,
+            objective=values.objective,
+            seed=values.seed,
+            report=lambda line: print(f"  {line}", flush=True),
+        )
+    summary = summarize(comparison.curves, comparison.tuned)
+    table = format_table(summary)
+    out = Path(values.out or f"results/{values.problem}")
+    emphasized = [label for label in comparison.curves if label not in comparison.tuned]
+    with replaced_file(out / "curves.csv") as path:
+        comparison.frame().to_csv(path, index=False)
+    with replaced_file(out / "summary.csv") as path:
+        summary.to_csv(path)
+    with replaced_file(out / "table.md") as path:
+        path.write_text(table + "\n")
+    plot_curves(comparison.curves, out / "curves.png", f"{values.problem}, {values.test_episodes} episodes", emphasized)
+    record = {
+        "command": " ".join(["evaluate.py", *sys.argv[1:]]),
+        "seed": values.seed,
+        "commit": commit(),
+        "seconds": round(time.perf_counter() - began, 1),
+        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+        "tuning": {label: search.tried for label, search in comparison.tuned.items()},
+    }
+    with replaced_file(out / "run.json") as path:
+        path.write_text(json.dumps(record, indent=2) + "\n")
+    print(f"\n{table}\n\nFinal loss: the mean of the last 10 of {values.num_steps} steps. ± and [ ]: 95 % intervals.")
+    print(f"Table, curves and picture are in {out}")
+
+
+def command() -> None:
+    """The console script."""
+    run(main, define_flags)

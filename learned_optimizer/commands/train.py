@@ -1,0 +1,152 @@
+"""Meta-trains an optimizer: train.py --problem=mnist --run_dir=runs/mnist."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from learned_optimizer.commands import problem_flags
+from learned_optimizer.commands.entry import CommandError, commit, reporting, run
+
+# What a resumed run may change: neither touches its numbers.
+FREE_ON_RESUME = ("run_dir", "resume", "max_minutes", "data_dir")
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    from learned_optimizer.meta_training.schedule import SCHEDULES
+    from learned_optimizer.meta_training.trainer import META_LOSSES, MONITORS
+    from learned_optimizer.rules.lstm import PREPROCESSING
+
+    problem_flags.define()
+    flags.DEFINE_string("run_dir", None, "Where the run is kept; default: runs/PROBLEM-DATE-TIME.")
+    flags.DEFINE_boolean("resume", False, "Go on with the run in --run_dir, under its own flags.")
+    flags.DEFINE_list("layers", ["20", "20"], "Units of each LSTM layer of the rule.")
+    flags.DEFINE_enum(
+        "preprocessing", None, list(PREPROCESSING), "Of gradients; default: none for quadratic, else log_and_sign."
+    )
+    flags.DEFINE_float("p", 10.0, "Range of log_and_sign.", lower_bound=0.0)
+    flags.DEFINE_float("output_scale", 0.1, "Factor on the rule's output.", lower_bound=0.0)
+    flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
+    flags.DEFINE_integer("episode_length", 100, "Steps of an episode.", lower_bound=1)
+    flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
+    flags.DEFINE_integer("episodes", 1, "Episodes in a round, averaged in the meta-loss.", lower_bound=1)
+    flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
+    flags.DEFINE_boolean("second_derivatives", False, "Keep the dependency of gradients on φ, which the paper drops.")
+    flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
+    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
+    flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
+    flags.DEFINE_integer("epochs", 20, "Epochs of meta-training; φ is validated after each.", lower_bound=1)
+    flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds of episodes in an epoch.", lower_bound=1)
+    flags.DEFINE_integer("validation_episodes", 8, "Episodes that φ is validated on.", lower_bound=1)
+    flags.DEFINE_enum("monitor", "val_loss", list(MONITORS), "Validation loss that the best φ is chosen by.")
+    flags.DEFINE_float("max_minutes", None, "Stop after so many minutes of meta-training.", lower_bound=0.0)
+    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.")
+
+
+def main() -> None:
+    """Meta-trains under the flags, and says where the results are."""
+    values = flags.FLAGS
+    from learned_optimizer.meta_training.run import CONFIG, Run
+    from learned_optimizer.meta_training.schedule import make_schedule
+    from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
+    from learned_optimizer.presets.library import load
+    from learned_optimizer.problems.data import DatasetUnavailableError
+    from learned_optimizer.rules.lstm import CoordinatewiseLSTM
+
+    if values.resume:
+        _restore_flags(values, CONFIG)
+    run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
+    with reporting(ValueError, FileExistsError, FileNotFoundError, DatasetUnavailableError):
+        problem = problem_flags.build(values)
+        weights = None
+        if values.initial_preset:
+            for name in ("layers", "preprocessing", "p", "output_scale"):
+                if values[name].present:
+                    raise ValueError(f"--{name} is decided by --initial_preset={values.initial_preset}.")
+            preset = load(values.initial_preset)
+            rule, weights = preset.rule, preset.weights
+        else:
+            rule = CoordinatewiseLSTM(
+                problem_flags.parse_sizes("layers", values.layers),
+                preprocessing=values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign"),
+                p=values.p,
+                output_scale=values.output_scale,
+            )
+        meta_steps = values.epochs * values.rounds_per_epoch * values.episode_length // values.unroll_length
+        trainer = MetaTrainer(
+            problem,
+            rule,
+            weights=weights,
+            episode_length=values.episode_length,
+            unroll_length=values.unroll_length,
+            episodes=values.episodes,
+            meta_loss=values.meta_loss,
+            second_derivatives=values.second_derivatives,
+            learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
+            clip_norm=values.clip_norm or None,
+            validation_episodes=values.validation_episodes,
+            monitor=values.monitor,
+            seed=values.seed,
+            card={
+                "description": f"meta-trained on {values.problem}",
+                "command": " ".join(["train.py", *sys.argv[1:]]),
+                "commit": commit(),
+            },
+        )
+        run_files = Run(run_dir, values.resume)
+        if not values.resume:
+            run_files.save_config(_flag_values(values))
+    print(f"Meta-training on {values.problem}: {problem.num_coordinates:,} coordinates. The run is in {run_dir}")
+    with reporting(NonFiniteMetaGradientError):
+        trainer.fit(
+            values.epochs,
+            values.rounds_per_epoch,
+            run_directory=run_files,
+            max_minutes=values.max_minutes,
+        )
+    done = trainer.rounds >= values.epochs * values.rounds_per_epoch
+    print(
+        f"{'Finished' if done else 'Stopped'} after {trainer.seconds / 60:.1f} minutes of meta-training; "
+        f"best {values.monitor} {trainer.best:.4g}.\n"
+        + ("" if done else f"Go on:  train.py --resume --run_dir={run_dir}\n")
+        + f"Use it: LearnedOptimizer('{run_dir}')"
+    )
+
+
+def _flag_values(values: flags.FlagValues) -> dict[str, Any]:
+    return {
+        flag.name: flag.value
+        for module, module_flags in values.flags_by_module_dict().items()
+        if module.startswith("learned_optimizer")
+        for flag in module_flags
+        if flag.name != "resume"
+    }
+
+
+def _restore_flags(values: flags.FlagValues, config_name: str) -> None:
+    if not values.run_dir:
+        raise CommandError("--resume needs --run_dir, the directory of the run to go on with.")
+    path = Path(values.run_dir) / config_name
+    try:
+        recorded = json.loads(path.read_text())["flags"]
+    except (OSError, ValueError, KeyError) as error:
+        raise CommandError(f"There is no run to resume in {values.run_dir}: {config_name} cannot be read.") from error
+    for name, value in recorded.items():
+        if name in FREE_ON_RESUME or name not in values:
+            continue
+        if values[name].present and values[name].value != value:
+            raise CommandError(f"--{name}={values[name].value} contradicts the run, which has {value}.")
+        present = value != values[name].default
+        values[name].value = value
+        values[name].present = int(present)
+
+
+def command() -> None:
+    """The console script."""
+    run(main, define_flags)

@@ -1,0 +1,8 @@
+"""Evaluation: baselines and their tuning, loss curves over episodes, tables and figures."""
+
+from learned_optimizer.evaluation.baselines import BASELINES
+from learned_optimizer.evaluation.compare import Comparison, compare
+from learned_optimizer.evaluation.plots import plot_curves
+from learned_optimizer.evaluation.summary import format_table, summarize
+
+__all__ = ["BASELINES", "Comparison", "compare", "format_table", "plot_curves", "summarize"]

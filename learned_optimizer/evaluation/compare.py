@@ -1,0 +1,96 @@
+"""The comparison of optimizers on a problem, with their rates tuned on other episodes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+
+from learned_optimizer.evaluation.baselines import BASELINES, FIRST_DECADES, LABELS
+from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.tuning import Tuned, tune
+from learned_optimizer.optimizer import LearnedOptimizer
+from learned_optimizer.problems.base import Problem
+
+# Apart from those of meta-training, 0 and 1.
+TUNING_STREAM, TEST_STREAM = 2, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What a comparison gave.
+
+    Attributes:
+        curves: The losses of each optimizer, `[seeds, steps]`, by its label, in the order asked for.
+        tuned: The search for the rate of each baseline, by its label.
+    """
+
+    curves: dict[str, np.ndarray]
+    tuned: dict[str, Tuned]
+
+    def frame(self) -> pd.DataFrame:
+        """Every loss in a row: `optimizer`, `episode`, `step`, `loss`."""
+        parts = []
+        for label, curves in self.curves.items():
+            episode, step = np.indices(curves.shape)
+            columns = {"optimizer": label, "episode": episode.ravel(), "step": step.ravel(), "loss": curves.ravel()}
+            parts.append(pd.DataFrame(columns))
+        return pd.concat(parts, ignore_index=True)
+
+
+def compare(
+    problem: Problem,
+    optimizers: Sequence[str],
+    *,
+    test_problem: Problem | None = None,
+    num_steps: int = 100,
+    tuning_episodes: int = 5,
+    test_episodes: int = 20,
+    objective: str = "final",
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+) -> Comparison:
+    """Runs optimizers on the same test episodes, after tuning the rate of every baseline on tuning episodes.
+
+    Args:
+        problem: What baselines are tuned on.
+        optimizers: Names of baselines (`BASELINES`), or presets by name or folder.
+        test_problem: What the test episodes are drawn from; `problem`, with other seeds, if none is given.
+        num_steps: Steps of an episode.
+        tuning_episodes: Episodes for each rate.
+        test_episodes: Episodes for each optimizer.
+        objective: What rates are chosen by; see `tune`.
+        seed: Of everything that is drawn.
+        report: Is told of each step of the comparison.
+
+    Raises:
+        ValueError: If an optimizer is named twice.
+        PresetError: If a name is neither a baseline's nor a preset's.
+    """
+    if len(set(optimizers)) != len(optimizers):
+        raise ValueError(f"An optimizer is named twice: {list(optimizers)}")
+    made: dict[str, keras.optimizers.Optimizer] = {
+        name: BASELINES[name]() if name in BASELINES else LearnedOptimizer(name) for name in optimizers
+    }
+    tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
+    test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
+    curves: dict[str, np.ndarray] = {}
+    searches: dict[str, Tuned] = {}
+    for name, optimizer in made.items():
+        episodes = Episodes(problem, optimizer, num_steps)
+        label, learning_rate = name, None
+        if name in BASELINES:
+            search = tune(lambda r, e=episodes: e.run(tuning_seeds, r), *FIRST_DECADES[name], objective)  # type: ignore[misc]
+            learning_rate = search.learning_rate
+            label = f"{LABELS[name]} ({learning_rate:g})"
+            searches[label] = search
+            report(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
+        if test_problem is not None and test_problem is not problem:
+            fresh = BASELINES[name]() if name in BASELINES else LearnedOptimizer(name)
+            episodes = Episodes(test_problem, fresh, num_steps)
+        curves[label] = episodes.run(test_seeds, learning_rate)
+        report(f"{label}: mean loss {curves[label].mean():.4g} over {test_episodes} test episodes")
+    return Comparison(curves, searches)

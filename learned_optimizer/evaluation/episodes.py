@@ -1,0 +1,68 @@
+"""Loss curves of Keras optimizers on a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from learned_optimizer.meta_training.unroll import batch, sample
+from learned_optimizer.problems.base import Problem, make_seed
+
+
+class Episodes:
+    """Runs a Keras optimizer, learned or not, on a problem's optimizees, as `fit` would: on variables, step by step.
+
+    Two optimizers run with the same seeds meet the same θ_0 and the same minibatches.
+
+    Args:
+        problem: Where optimizees are drawn from.
+        optimizer: A new Keras optimizer; it is built here, and starts each episode with fresh slots.
+        num_steps: Steps of an episode.
+    """
+
+    def __init__(self, problem: Problem, optimizer: keras.optimizers.Optimizer, num_steps: int) -> None:
+        self.problem = problem
+        self.optimizer = optimizer
+        self.num_steps = num_steps
+        self._variables = [
+            keras.Variable(np.zeros(shape, "float32"), name=f"parameter_{i}")
+            for i, shape in enumerate(problem.parameter_shapes)
+        ]
+        optimizer.build(self._variables)
+        learning_rate = [v for v in optimizer.variables if v.name == "learning_rate"]
+        self._slots = [v for v in optimizer.variables if not any(v is rate for rate in learning_rate)]
+        self._initial = [v.numpy() for v in self._slots]
+        self._run = tf.function(self._episode)
+
+    def run(self, seeds: Sequence[tf.Tensor], learning_rate: float | None = None) -> np.ndarray:
+        """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`."""
+        if learning_rate is not None:
+            self.optimizer.learning_rate = learning_rate
+        curves = []
+        for seed in seeds:
+            for variable, value in zip(self._slots, self._initial, strict=True):
+                variable.assign(value)
+            curves.append(self._run(seed).numpy())
+        return np.stack(curves)
+
+    def _episode(self, seed: tf.Tensor) -> tf.Tensor:
+        parameters, state = sample(self.problem, seed)
+        for variable, value in zip(self._variables, parameters, strict=True):
+            variable.assign(value)
+        losses = tf.TensorArray(tf.float32, self.num_steps)
+        for step in tf.range(self.num_steps):
+            data = batch(self.problem, seed, step)
+            values = [variable.value for variable in self._variables]
+            with tf.GradientTape() as tape:
+                loss, state = self.problem.loss([tf.convert_to_tensor(value) for value in values], state, data)
+            self.optimizer.apply(tape.gradient(loss, values), self._variables)
+            losses = losses.write(step, loss)
+        return losses.stack()
+
+
+def make_seeds(seed: int, stream: int, count: int) -> list[tf.Tensor]:
+    """Seeds of `count` episodes; different streams do not meet each other's episodes."""
+    return [make_seed(seed, stream, episode) for episode in range(count)]

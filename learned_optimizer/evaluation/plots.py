@@ -1,0 +1,44 @@
+"""Figures of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from learned_optimizer.evaluation.summary import half_width
+from learned_optimizer.files import replaced_file
+
+
+def plot_curves(
+    curves: Mapping[str, np.ndarray], path: str | Path, title: str = "", emphasized: Collection[str] = ()
+) -> None:
+    """Draws the mean loss of each optimizer against the step, on a log scale, with its 95 % band.
+
+    Args:
+        curves: Losses by label, `[episodes, steps]`.
+        path: The picture's file; its suffix gives the format.
+        title: Above the axes.
+        emphasized: The labels whose curves are drawn thicker and on top.
+    """
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for label, values in curves.items():
+        steps = np.arange(values.shape[1])
+        mean, half = values.mean(axis=0), half_width(values)
+        strong = label in emphasized
+        (line,) = axes.plot(steps, mean, label=label, linewidth=2.5 if strong else 1.2, zorder=3 if strong else 2)
+        # The band of a mean can reach below zero, which a log scale does not show.
+        axes.fill_between(
+            steps, np.maximum(mean - half, mean * 0.01), mean + half, color=line.get_color(), alpha=0.15, linewidth=0
+        )
+    axes.set(yscale="log", xlabel="step", ylabel="loss", title=title)
+    axes.margins(x=0.01)
+    axes.grid(which="both", alpha=0.2)
+    axes.legend(frameon=False)
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")

@@ -1,0 +1,91 @@
+"""Tables of a comparison: means with 95 % confidence intervals, and ratios paired by episode."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from learned_optimizer.evaluation.tuning import OBJECTIVES
+
+CONFIDENCE = 0.95
+
+
+def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Half the width of the mean's 95 % confidence interval, by Student's t; 0 for a single value."""
+    count = values.shape[axis]
+    if count < 2:
+        return np.zeros(np.delete(values.shape, axis))
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
+    return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
+
+
+def summarize(curves: Mapping[str, np.ndarray], baselines: Collection[str]) -> pd.DataFrame:
+    """One row an optimizer.
+
+    Args:
+        curves: Losses by label, `[episodes, steps]`, paired by episode.
+        baselines: The labels among which the best baseline is looked for, separately for each measure.
+
+    Returns:
+        Indexed by label, and for each measure of `OBJECTIVES` (`final`, the mean over the last 10 steps; `mean`, over
+        all steps): its mean over episodes, the `_ci` half-width of the 95 % interval, and the `_ratio` of the mean to
+        that of the best baseline with a `_ratio_low` and `_ratio_high` (95 %, by a bootstrap paired by episode).
+        `sum` is the mean sum of a curve's losses. `diverged` is the fraction of episodes that ended in a loss that is
+        not finite, or above their first.
+    """
+    rows: dict[str, dict[str, float]] = {label: {} for label in curves}
+    for measure, objective in OBJECTIVES.items():
+        values = {label: objective(c) for label, c in curves.items()}
+        reference = min(baselines, key=lambda label: _or_infinite(values[label].mean()), default=None)
+        for label, value in values.items():
+            row = rows[label]
+            row[measure] = value.mean()
+            row[f"{measure}_ci"] = float(half_width(value))
+            if reference is not None:
+                ratio = value.mean() / values[reference].mean()
+                low, high = _bootstrap_ratio(value, values[reference])
+                row |= {f"{measure}_ratio": ratio, f"{measure}_ratio_low": low, f"{measure}_ratio_high": high}
+    for label, curve in curves.items():
+        rows[label]["sum"] = curve.sum(axis=1).mean()
+        rows[label]["diverged"] = float(np.mean(~(OBJECTIVES["final"](curve) <= curve[:, 0])))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
+
+
+def _bootstrap_ratio(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float]:
+    index = np.random.default_rng(0).integers(len(values), size=(samples, len(values)))
+    ratios = values[index].mean(axis=1) / reference[index].mean(axis=1)
+    low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _or_infinite(value: float) -> float:
+    return value if np.isfinite(value) else np.inf
+
+
+def format_table(summary: pd.DataFrame) -> str:
+    """The summary as a Markdown table, for a terminal or a page."""
+    has_ratio = "final_ratio" in summary
+    header = ["optimizer", "final loss", "mean loss", "sum"] + (["final / best", "mean / best"] if has_ratio else [])
+    lines = []
+    for label, row in summary.iterrows():
+        cells = [
+            str(label),
+            f"{row['final']:.4g} ± {row['final_ci']:.2g}",
+            f"{row['mean']:.4g} ± {row['mean_ci']:.2g}",
+            f"{row['sum']:.4g}",
+        ]
+        if has_ratio:
+            cells += [
+                f"{row[f'{m}_ratio']:.3f} [{row[f'{m}_ratio_low']:.3f}, {row[f'{m}_ratio_high']:.3f}]"
+                for m in ("final", "mean")
+            ]
+        lines.append(cells)
+    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in [header, rule, *lines]
+    )

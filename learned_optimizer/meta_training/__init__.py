@@ -1,0 +1,5 @@
+"""Meta-training: the unroll, the trainer, and what a run keeps. It needs the TensorFlow backend."""
+
+from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
+
+__all__ = ["MetaTrainer", "NonFiniteMetaGradientError"]

@@ -1,0 +1,137 @@
+"""The unroll: a rule run through time on a batch of optimizees, differentiable in φ.
+
+    L(φ) = E_f [ Σ_t w_t f(θ_t) ],   θ_{t+1} = θ_t + g_t,   [g_t, h_{t+1}] = m(∇_t, h_t, φ),   ∇_t = ∇_θ f(θ_t)
+
+(Andrychowicz et al., 2016, equation 3). Nothing in an unroll assigns a variable: that would cut the meta-gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer.rules.base import Rule, State, Weights
+
+# An episode's seed is folded with one of these, so that θ_0 and the minibatches are drawn independently.
+SAMPLE_STREAM, BATCH_STREAM = 0, 1
+
+
+class Carry(NamedTuple):
+    """Where a batch of episodes stands: what goes from step to step, and over a truncation boundary.
+
+    Attributes:
+        theta: θ_t of every episode, `[episodes, num_coordinates]`.
+        rule_state: h_t, one `[features, episodes · num_coordinates]` for each part of the rule's state.
+        loss: f(θ_t) on the minibatch of step t, `[episodes]`.
+        gradient: ∇_t, `[episodes, num_coordinates]`.
+        problem_state: The problems' states after step t, stacked along a first axis of episodes.
+        seeds: One seed an episode, `[episodes, 2]`.
+        step: t, a scalar.
+    """
+
+    theta: tf.Tensor
+    rule_state: State
+    loss: tf.Tensor
+    gradient: tf.Tensor
+    problem_state: Nest
+    seeds: tf.Tensor
+    step: tf.Tensor
+
+
+def start(problem: Problem, rule: Rule, seeds: tf.Tensor) -> Carry:
+    """Draws an optimizee for each of the seeds, `[episodes, 2]`, and evaluates it at θ_0."""
+    samples = [sample(problem, seed) for seed in tf.unstack(seeds)]
+    theta = tf.stack([problem.flatten(parameters) for parameters, _ in samples])
+    rule_state = rule.initial_state(theta.shape[0] * theta.shape[1], dtype=theta.dtype.name)
+    problem_state = _stack([state for _, state in samples])
+    step = tf.constant(0)
+    loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step, second_derivatives=False)
+    return Carry(theta, rule_state, loss, gradient, problem_state, seeds, step)
+
+
+def unroll(
+    problem: Problem,
+    rule: Rule,
+    weights: Weights,
+    carry: Carry,
+    num_steps: int,
+    second_derivatives: bool = False,
+) -> tuple[tf.Tensor, Carry]:
+    """Makes `num_steps` updates.
+
+    Args:
+        problem: The distribution of optimizees.
+        rule: The update rule m.
+        weights: φ.
+        carry: Where the episodes stand, at step t.
+        num_steps: How many updates to make.
+        second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
+            dependency: ∂∇_t/∂φ = 0.
+
+    Returns:
+        f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry at step t + num_steps.
+    """
+    losses = []
+    for _ in range(num_steps):
+        update, rule_state = rule(tf.reshape(carry.gradient, [-1]), carry.rule_state, weights)
+        theta = carry.theta + tf.reshape(update, tf.shape(carry.theta))
+        step = carry.step + 1
+        loss, gradient, problem_state = _evaluate(
+            problem, theta, carry.problem_state, carry.seeds, step, second_derivatives
+        )
+        losses.append(loss)
+        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
+    return tf.stack(losses), carry
+
+
+def truncate(carry: Carry) -> Carry:
+    """The same carry, through which no gradient flows: a truncation boundary."""
+    return tf.nest.map_structure(tf.stop_gradient, carry)
+
+
+def sample(problem: Problem, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    """Draws the optimizee of the episode with this seed, `[2]`: θ_0 and the problem's state."""
+    return problem.sample(_fold(seed, SAMPLE_STREAM))
+
+
+def batch(problem: Problem, seed: tf.Tensor, step: tf.Tensor) -> Nest:
+    """Draws the minibatch of a step of the episode with this seed, `[2]`."""
+    return problem.batch(_fold(_fold(seed, BATCH_STREAM), step))
+
+
+def _evaluate(
+    problem: Problem, theta: tf.Tensor, state: Nest, seeds: tf.Tensor, step: tf.Tensor, second_derivatives: bool
+) -> tuple[tf.Tensor, tf.Tensor, Nest]:
+    """f(θ) and ∇f(θ) of every episode, `[episodes]` and `[episodes, num_coordinates]`, and the next states."""
+    batches = _stack([batch(problem, seed, step) for seed in tf.unstack(seeds)])
+    point = theta if second_derivatives else tf.stop_gradient(theta)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        loss, next_state = _map_episodes(
+            lambda episode: problem.loss(problem.unflatten(episode[0]), *episode[1:]), (point, state, batches)
+        )
+        total = tf.reduce_sum(loss)
+    gradient = tape.gradient(total, point)
+    if second_derivatives:
+        return loss, gradient, next_state
+    # ∂f(θ_t)/∂θ_t is ∇_t, which is already known: f need not be differentiated again. The term itself is zero.
+    loss += tf.reduce_sum(gradient * (theta - point), axis=1)
+    return loss, gradient, next_state
+
+
+def _map_episodes(function: Callable[[Any], Any], episodes: Nest) -> Any:
+    if episodes[0].shape[0] == 1:
+        result = function(tf.nest.map_structure(lambda x: tf.squeeze(x, 0), episodes))
+        return tf.nest.map_structure(lambda x: x[None], result)
+    return tf.vectorized_map(function, episodes)
+
+
+def _stack(nests: list[Nest]) -> Nest:
+    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *nests)
+
+
+def _fold(seed: tf.Tensor, data: Any) -> tf.Tensor:
+    return tf.random.experimental.stateless_fold_in(seed, data)

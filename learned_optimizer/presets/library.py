@@ -1,0 +1,35 @@
+"""The presets that come with the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
+
+FOLDER = Path(__file__).parent / "data"
+DEFAULT = "mnist"
+
+
+def names() -> list[str]:
+    """The names of the shipped presets."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG}"))
+
+
+def descriptions() -> dict[str, str]:
+    """The name of each shipped preset, with a line on what it was meta-trained on."""
+    return {name: Preset.load(FOLDER / name).card.get("description", "") for name in names()}
+
+
+def load(preset: str | Path) -> Preset:
+    """Loads a shipped preset by its name, or any by its folder. A run's folder stands for the best φ in it.
+
+    Raises:
+        PresetError: If there is none, or it is damaged.
+    """
+    if isinstance(preset, str) and preset in names():
+        return Preset.load(FOLDER / preset)
+    path = Path(preset)
+    for folder in (path, path / "best"):
+        if (folder / CONFIG).exists():
+            return Preset.load(folder)
+    raise PresetError(f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}.")

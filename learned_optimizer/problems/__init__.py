@@ -1,0 +1,9 @@
+"""Problems: the distributions of functions that an optimizer is meta-trained and evaluated on."""
+
+from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.classifier import MLPClassifier
+from learned_optimizer.problems.data import DatasetUnavailableError, load_images
+from learned_optimizer.problems.keras_problem import KerasProblem
+from learned_optimizer.problems.quadratic import Quadratic
+
+__all__ = ["DatasetUnavailableError", "KerasProblem", "MLPClassifier", "Problem", "Quadratic", "load_images"]

@@ -1,0 +1,66 @@
+"""The protocol of a problem: a distribution of functions f to optimize, called optimizees."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+Nest = Any
+
+
+class Problem(abc.ABC):
+    """A distribution over optimizees: initial parameters θ_0, the data of each step, and the loss f_t(θ_t).
+
+    All three methods are pure functions that run inside a `tf.function`; whatever they draw comes from the seed they
+    are given, a pair of integers (`[2]`, int32), so that two optimizers can be compared on the same θ_0 and the same
+    minibatches. Nothing is assigned: an assignment would cut the meta-gradient.
+    """
+
+    @property
+    @abc.abstractmethod
+    def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
+        """The shapes of the tensors that make up θ."""
+
+    @abc.abstractmethod
+    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+        """Draws an optimizee.
+
+        Returns:
+            θ_0, float32 tensors of `parameter_shapes`; and the state that accompanies an episode: constants of the
+            drawn function, or variables that a step changes without a gradient, such as moving averages. `()` if none.
+        """
+
+    @abc.abstractmethod
+    def batch(self, seed: tf.Tensor) -> Nest:
+        """Draws the data of one step; `()` if the function is deterministic."""
+
+    @abc.abstractmethod
+    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+        """Computes f_t(θ_t), a scalar, and the next state, of the structure of `state`."""
+
+    @property
+    def num_coordinates(self) -> int:
+        """The number of scalars in θ."""
+        return sum(math.prod(shape) for shape in self.parameter_shapes)
+
+    def flatten(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor:
+        """θ as one vector, `[num_coordinates]`."""
+        return tf.concat([tf.reshape(parameter, [-1]) for parameter in parameters], axis=0)
+
+    def unflatten(self, theta: tf.Tensor) -> list[tf.Tensor]:
+        """The tensors of `parameter_shapes` in the vector θ, `[num_coordinates]`."""
+        shapes = list(self.parameter_shapes)
+        parts = tf.split(theta, [math.prod(shape) for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def make_seed(*numbers: int) -> tf.Tensor:
+    """A `[2]` int32 seed that depends on every one of the numbers."""
+    seed = tf.constant([0, 0], tf.int32)
+    for number in numbers:
+        seed = tf.random.experimental.stateless_fold_in(seed, number)
+    return seed

@@ -1,0 +1,178 @@
+"""Any Keras model, with its loss and data, as a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from learned_optimizer.problems.base import Nest, Problem
+
+MEMORY_LIMIT = 2**31
+
+
+class KerasProblem(Problem):
+    """The training loss of a Keras model on minibatches of its data.
+
+    ```python
+    problem = KerasProblem(model, (x_train, y_train), "sparse_categorical_crossentropy", batch_size=64)
+    ```
+
+    The model's non-trainable variables, such as the moving averages of batch normalisation and the seeds of dropout,
+    are threaded through an episode and start from the same values in each; the model itself is never changed.
+
+    Args:
+        model: A Keras model. Frozen layers stay as they are.
+        data: `(x, y)` or `(x, y, sample_weight)` as arrays (or nests of them), or a finite, batched
+            `tf.data.Dataset` of such tuples, as `model.fit` takes it. Either is kept in memory, as the pipeline gives
+            it in one pass.
+        loss: A Keras loss, its name, or a function of (y_true, y_pred); that of `model.compile` if none is given.
+            The model's regularisation losses are added.
+        batch_size: Examples in a minibatch, drawn with replacement.
+        reinitialize: Whether each episode draws θ_0 anew from the initializers of the layers; variables whose layer
+            names no initializer, and all variables if this is false, start from the model's present values.
+        training: Whether layers such as dropout behave as in training.
+        memory_limit: The bytes that the data may take.
+
+    Raises:
+        ValueError: If the data do not fit the limit or the form, or there is no loss, or nothing to train.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Any,
+        loss: str | Callable[..., Any] | None = None,
+        batch_size: int = 128,
+        reinitialize: bool = True,
+        training: bool = True,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> None:
+        loss = loss if loss is not None else getattr(model, "loss", None)
+        if loss is None or isinstance(loss, dict | list | tuple):
+            raise ValueError(
+                "`loss` must be one Keras loss, its name, or a function of (y_true, y_pred), unless the model is "
+                f"compiled with one. Received: {loss!r}"
+            )
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
+        self.model = model
+        self.loss_function = keras.losses.get(loss)
+        self.batch_size = batch_size
+        self.training = training
+        self.data = _in_memory(data, memory_limit)
+        self.num_examples = int(tf.nest.flatten(self.data)[0].shape[0])
+        if not model.built:
+            model(tf.nest.map_structure(lambda array: array[:1], self.data[0]))
+        if not model.trainable_variables:
+            raise ValueError(f"The model {model.name!r} has no trainable variables.")
+        self._initializers = _initializers(model) if reinitialize else {}
+
+    @property
+    def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
+        """The shapes of the model's trainable variables."""
+        return [tuple(variable.shape) for variable in self.model.trainable_variables]
+
+    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+        """Draws θ_0; the state is that of the model's non-trainable variables."""
+        variables = self.model.trainable_variables
+        seeds = tf.random.split(seed, len(variables) + 1)
+        parameters = []
+        for i, variable in enumerate(variables):
+            initializer = self._initializers.get(id(variable))
+            value = _draw(initializer, variable.shape, seeds[i]) if initializer else variable.value
+            parameters.append(tf.cast(value, tf.float32))
+        state = []
+        for i, variable in enumerate(self.model.non_trainable_variables):
+            value = tf.convert_to_tensor(variable.value)
+            if variable.name == "seed_generator_state":
+                fresh = tf.random.experimental.stateless_fold_in(seeds[-1], i)
+                value = tf.cast(tf.bitcast(fresh, tf.uint32), value.dtype)
+            state.append(value)
+        return parameters, tuple(state)
+
+    def batch(self, seed: tf.Tensor) -> Nest:
+        """A minibatch, of the data's structure."""
+        index = tf.random.stateless_uniform([self.batch_size], seed, maxval=self.num_examples, dtype=tf.int32)
+        return tf.nest.map_structure(lambda array: tf.gather(array, index), self.data)
+
+    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+        """The mean loss on the minibatch, regularisation included, and the next non-trainable variables."""
+        x, y, *sample_weight = batch
+        prediction, next_state, penalties = self.model.stateless_call(
+            list(parameters), list(state), x, training=self.training, return_losses=True
+        )
+        if isinstance(self.loss_function, keras.losses.Loss):
+            value = self.loss_function(y, prediction, *sample_weight)
+        else:
+            value = self.loss_function(y, prediction)
+            value = tf.reduce_mean(value * sample_weight[0] if sample_weight else value)
+        next_state = tuple(tf.convert_to_tensor(value) for value in next_state)
+        return tf.cast(tf.add_n([tf.cast(v, tf.float32) for v in [value, *penalties]]), tf.float32), next_state
+
+
+def _in_memory(data: Any, memory_limit: int) -> Nest:
+    if isinstance(data, tf.data.Dataset):
+        batches, size = [], 0
+        for element in data:
+            batches.append(tf.nest.map_structure(np.asarray, element))
+            size += sum(array.nbytes for array in tf.nest.flatten(batches[-1]))
+            if size > memory_limit:
+                raise ValueError(
+                    f"The data set takes more than `memory_limit`={memory_limit:,} bytes, or has no end. Pass a part "
+                    "of it, such as dataset.take(1000), or raise the limit."
+                )
+        if not batches:
+            raise ValueError("The data set is empty.")
+        try:
+            data = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
+        except ValueError as error:
+            raise ValueError(
+                "The data set must give batches of examples of one shape, as `model.fit` takes them: call "
+                f"dataset.batch(…). Received elements {data.element_spec}"
+            ) from error
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise ValueError(
+            "`data` must be (x, y) or (x, y, sample_weight), or a tf.data.Dataset of such tuples. "
+            f"Received: {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple | list) else "")
+        )
+    data = tuple(tf.nest.map_structure(np.asarray, part) for part in data)
+    arrays = tf.nest.flatten(data)
+    lengths = {array.shape[0] if array.ndim else None for array in arrays}
+    if len(lengths) != 1 or lengths & {None, 0}:
+        raise ValueError(f"All arrays of `data` must have the same number of examples, at least 1. Received: {lengths}")
+    if sum(array.nbytes for array in arrays) > memory_limit:
+        raise ValueError(f"The data take more than `memory_limit`={memory_limit:,} bytes. Pass a part, or raise it.")
+    return tf.nest.map_structure(tf.constant, data)
+
+
+def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initializer]:
+    """The initializers of trainable variables, by identity: Keras layers name that of `kernel` `kernel_initializer`."""
+    found = {}
+    for layer in model._flatten_layers():
+        for variable in layer._trainable_variables:
+            initializer = getattr(layer, f"{variable.name}_initializer", None)
+            if isinstance(initializer, keras.initializers.Initializer):
+                found[id(variable)] = initializer
+    return found
+
+
+class _TensorSeed(keras.random.SeedGenerator):
+    """A seed generator that always gives one tensor, so that initializers can be called inside a graph."""
+
+    def __init__(self, seed: tf.Tensor) -> None:
+        self.seed = seed
+
+    def next(self, ordered: bool = True) -> tf.Tensor:
+        del ordered
+        return self.seed
+
+
+def _draw(initializer: keras.initializers.Initializer, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+    if hasattr(initializer, "seed"):
+        initializer = initializer.clone()
+        initializer.seed = _TensorSeed(seed)
+    return initializer(tuple(shape), dtype="float32")
