@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
 
 
 class Segment(NamedTuple):
@@ -47,3 +49,26 @@ def partition(sizes: Sequence[int], block_size: int) -> tuple[Block, ...]:
     if segments:
         blocks.append(Block(tuple(segments)))
     return tuple(blocks)
+
+
+def gather(block: Block, flat: Mapping[int, Any], dtype: str) -> Any:
+    """The block's coordinates of flattened variables, `[size]`; zeros for variables that are not there."""
+    return concatenate(
+        [
+            flat[variable][start:stop] if variable in flat else ops.zeros((stop - start,), dtype)
+            for variable, start, stop in block.segments
+        ]
+    )
+
+
+def scatter(block: Block, values: Any) -> Iterator[tuple[int, Any]]:
+    """The pieces of `values`, `[size]`, with the number of the variable that each belongs to."""
+    offset = 0
+    for variable, start, stop in block.segments:
+        yield variable, values[offset : offset + stop - start]
+        offset += stop - start
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """The parts one after the other, `[sum of sizes]`."""
+    return parts[0] if len(parts) == 1 else ops.concatenate(list(parts))

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from learned_optimizer.blocks import Block, partition
-from learned_optimizer.presets.library import DEFAULT, load
+from learned_optimizer import backends
+from learned_optimizer.blocks import Block, concatenate, gather, partition, scatter
+from learned_optimizer.groups import Groups, Member, Selector, as_preset
+from learned_optimizer.presets.library import DEFAULT
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.rules.base import Rule
 
 NONFINITE = ("skip_coordinate", "skip_step")
-STATE_DTYPES = ("float32", "bfloat16", "float16")
-# Coordinates that a rule is given at once: this bounds the temporaries of a step, about 1 kB a coordinate for the
-# paper's LSTM.
+STATE_DTYPES = {"float32": 4, "bfloat16": 2}
+# Coordinates that a rule is given at once. It bounds the temporaries of a step, which are about 1.5 kB a coordinate
+# for the paper's LSTM, and is large enough that the number of calls costs nothing.
 BLOCK_SIZE = 2**18
 MAX_COUNT = 2**31 - 1
+
+
+class Part(NamedTuple):
+    """A block of coordinates with the group that updates it, and its slots, `[features, size]` each."""
+
+    group: int
+    block: Block
+    slots: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What `build` settles.
+
+    Attributes:
+        members: What updates the variables of each group; the last one has those that no group selects.
+        numbers: The group of each variable.
+        parts: The blocks of the variables that a learned rule updates.
+    """
+
+    members: tuple[Member, ...] = ()
+    numbers: tuple[int, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    def is_learned(self, variable: int) -> bool:
+        """Whether a learned rule updates the variable of this index."""
+        return isinstance(self.members[self.numbers[variable]], Preset)
 
 
 @keras.saving.register_keras_serializable(package="learned_optimizer")
@@ -32,7 +62,16 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     ```
 
     φ is frozen, and part of the configuration: it travels with a saved model, and needs no file to be loaded again.
-    The state h of every coordinate is kept in slot variables, float32 whatever the variables' types are.
+    The state h of every coordinate is kept in slot variables of `state_dtype`, whatever the variables' types are: for
+    the paper's LSTM of two layers of 20 units 320 bytes a parameter, or 160 in bfloat16. `summary()` prints them.
+    A step takes the coordinates in blocks of 262,144, so that what it needs beside the state stays under 1 GiB.
+
+    Several rules may share the work, and any Keras optimizer may be one of them; the first group that selects a
+    variable updates it, and the others get `rule`:
+
+    ```python
+    LearnedOptimizer("mnist", groups=[("embedding", keras.optimizers.Adam(1e-3)), (4, "convolutional")])
+    ```
 
     Source: Andrychowicz et al. (2016), "Learning to learn by gradient descent by gradient descent".
 
@@ -40,10 +79,16 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         rule: What to update by: the name of a preset, the path of a preset's folder, a `Preset`, or a `Rule`, which
             then has its untrained initial weights.
         learning_rate: A factor on the learned update: 1 leaves it as it was meta-trained. A float, a Keras schedule,
-            or a callable.
+            or a callable. A Keras optimizer in a group keeps its own.
+        groups: Pairs of a selector and what updates the variables that it selects. A selector is a regular expression
+            that is found in the variable's path, the variable's rank, or a function of the variable; then follows
+            what `rule` may be, or a new Keras optimizer. The latter keeps its own weight decay; the clipping,
+            accumulation and averaging configured here are for all variables. What was selected is stored with the
+            optimizer; a selecting function is not, unless it is registered with Keras.
         nonfinite: What an infinite or NaN gradient does: `"skip_coordinate"` leaves the value and the state of the
             coordinates concerned as they are, `"skip_step"` those of all coordinates. Either way it is counted in
-            `nonfinite_steps` and `nonfinite_coordinates`.
+            `nonfinite_steps` and `nonfinite_coordinates`. A Keras optimizer in a group gets a gradient of 0 for
+            what is skipped. `clipnorm` and `global_clipnorm` spread a NaN over what they scale, before it comes here.
         state_dtype: The type in which slots are stored; a step computes in float32.
         weight_decay: As in every Keras optimizer.
         clipnorm: As in every Keras optimizer.
@@ -67,6 +112,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         rule: str | Path | Preset | Rule = DEFAULT,
         learning_rate: float | Callable[..., Any] = 1.0,
         *,
+        groups: Sequence[tuple[Selector, Any]] | Groups | None = None,
         nonfinite: str = "skip_coordinate",
         state_dtype: str = "float32",
         weight_decay: float | None = None,
@@ -78,7 +124,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
-        name: str = "learned_optimizer",
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -100,8 +146,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if state_dtype not in STATE_DTYPES:
             raise ValueError(f"`state_dtype` must be one of {STATE_DTYPES}. Received: {state_dtype!r}")
         self.preset = as_preset(rule)
+        self.groups = groups if isinstance(groups, Groups) else Groups(groups)
         self.nonfinite = nonfinite
         self.state_dtype = state_dtype
+        self._plan = Plan()
 
     @classmethod
     def from_preset(cls, preset: str | Path, **arguments: Any) -> LearnedOptimizer:
@@ -126,32 +174,51 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """Creates the slots of the variables.
 
         Raises:
-            ValueError: If a variable is complex.
+            ValueError: If a variable is not of a floating-point type.
         """
         if self.built:
             return
-        for variable in variables:
-            if "complex" in keras.backend.standardize_dtype(variable.dtype):
-                raise ValueError(
-                    f"A learned optimizer updates real variables. Received: {variable.name} of {variable.dtype}"
-                )
+        overwritten = [self._overwrite_variable_with_gradient(variable) for variable in variables]
+        for variable, skipped in zip(variables, overwritten, strict=True):
+            dtype = keras.backend.standardize_dtype(variable.dtype)
+            if "float" not in dtype and not skipped:
+                raise ValueError(f"A learned optimizer updates real variables. Received: {variable.name} of {dtype}")
         super().build(variables)
-        sizes = [0 if self._overwrite_variable_with_gradient(v) else math.prod(v.shape) for v in variables]
         self._nonfinite_steps = self._add_counter("nonfinite_steps")
         self._nonfinite_coordinates = self._add_counter("nonfinite_coordinates")
-        self._blocks = partition(sizes, BLOCK_SIZE)
-        self._slots = [
-            self.add_variable((features, block.size), "zeros", self.state_dtype, name=f"state_{number}_{part}")
-            for number, block in enumerate(self._blocks)
-            for part, features in enumerate(self.preset.rule.state_sizes)
-        ]
+        members = [*self.groups.members, self.preset]
+        numbers = self.groups.assign(variables)
+        parts: list[Part] = []
+        for number, member in enumerate(members):
+            chosen = [group == number and not skipped for group, skipped in zip(numbers, overwritten, strict=True)]
+            if isinstance(member, Preset):
+                sizes = [math.prod(v.shape) if mine else 0 for v, mine in zip(variables, chosen, strict=True)]
+                for block in partition(sizes, BLOCK_SIZE):
+                    slots = self._add_slots(member.rule, block.size, f"state_{len(parts)}")
+                    parts.append(Part(number, block, slots))
+            else:
+                member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
+                for variable in member.variables:
+                    self._track_variable(variable)
+        self._plan = Plan(tuple(members), tuple(numbers), tuple(parts))
 
     def _add_counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "int32", aggregation="only_first_replica", name=name)
 
+    def _add_slots(self, rule: Rule, size: int, name: str) -> tuple[Any, ...]:
+        return tuple(
+            self.add_variable((features, size), "zeros", self.state_dtype, name=f"{name}_{i}")
+            for i, features in enumerate(rule.state_sizes)
+        )
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> Any:
+        """Updates variables from pairs of a gradient and a variable; without pairs, nothing happens."""
+        pairs = list(grads_and_vars)
+        return super().apply_gradients(pairs) if pairs else self._iterations
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates one variable; `apply` updates all of them in one call of the rule."""
-        self._assign_all(*self._compute([gradient], [variable], learning_rate))
+        """Updates one variable; `apply` updates all of them in few calls of the rule."""
+        self._step([gradient], [variable], learning_rate)
 
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
@@ -159,78 +226,120 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if keras.backend.backend() == "tensorflow":
             pairs = self._all_reduce_sum_gradients(list(zip(grads, trainable_variables, strict=True)))
             grads, trainable_variables = zip(*pairs, strict=True)
-        self._assign_all(*self._compute(grads, trainable_variables, learning_rate))
+        with backends.untaped():
+            self._step(grads, trainable_variables, learning_rate)
 
-    def _compute(
-        self, gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any
-    ) -> tuple[list[Any], list[Any]]:
-        """The variables that a step changes, slots included, and their next values; nothing is assigned here."""
-        rule = self.preset.rule
-        phi = {name: ops.convert_to_tensor(value) for name, value in self.preset.weights.items()}
-        given = {self._get_variable_index(variable): i for i, variable in enumerate(variables)}
-        flat = {number: _flatten(gradients[i], variables[i]) for number, i in given.items()}
-        finite = {number: ops.isfinite(gradient) for number, gradient in flat.items()}
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        # A Keras optimizer in a group has a weight decay of its own.
+        learned = [v for v in variables if self._plan.is_learned(self._get_variable_index(v))]
+        if learned:
+            super()._apply_weight_decay(learned)
+
+    def _step(self, gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
+        given = {self._get_variable_index(variable): variable for variable in variables}
+        full = {number: backends.dense(g, v) for (number, v), g in zip(given.items(), gradients, strict=True)}
+        flat = {number: ops.cast(ops.reshape(g, (-1,)), "float32") for number, g in full.items()}
+        keep = self._count_nonfinite({number: ops.isfinite(g) for number, g in flat.items()})
+
+        for group, member in enumerate(self._plan.members):
+            mine = [number for number in given if self._plan.numbers[number] == group]
+            if isinstance(member, Preset) or not mine:
+                continue
+            # `apply` sums over the replicas once more.
+            replicas = backends.num_replicas()
+            masked = [ops.where(ops.reshape(keep[n], full[n].shape), full[n] / replicas, 0) for n in mine]
+            member.apply(masked, [given[n] for n in mine])
+
+        updates = self._update_parts(flat, keep)
+        learning_rate = ops.cast(learning_rate, "float32")
+        values = []
+        for number, pieces in updates.items():
+            variable = given[number]
+            update = ops.reshape(learning_rate * concatenate(pieces), tuple(variable.shape))
+            values.append(variable + ops.cast(update, variable.dtype))
+        backends.assign(self, [given[number] for number in updates], values)
+
+    def _update_parts(self, gradients: Mapping[int, Any], keep: Mapping[int, Any]) -> dict[int, list[Any]]:
+        """Calls the rules, and advances the slots; returns the pieces of each variable's update."""
+        phi: dict[int, dict[str, Any]] = {}
+        pieces: dict[int, list[Any]] = {}
+        done: list[Any] = []
+        for group, block, slots in self._plan.parts:
+            if not any(segment.variable in gradients for segment in block.segments):
+                continue
+            preset = self._plan.members[group]
+            if group not in phi:
+                phi[group] = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
+            # One block after the other, so that the temporaries are those of one.
+            with backends.after(done):
+                # Where no gradient is given, or none that is finite, value and state stay.
+                mask = gather(block, keep, "bool")
+                gradient = ops.where(mask, gather(block, gradients, "float32"), 0.0)
+                stored = [ops.convert_to_tensor(slot) for slot in slots]
+                update, state = preset.rule(gradient, tuple(ops.cast(h, "float32") for h in stored), phi[group])
+                update = ops.where(mask, update, 0.0)
+                values = [
+                    ops.where(mask, ops.cast(after, self.state_dtype), before)
+                    for after, before in zip(state, stored, strict=True)
+                ]
+            backends.assign(self, slots, values)
+            done = [update, *values]
+            for variable, piece in scatter(block, update):
+                if variable in gradients:
+                    pieces.setdefault(variable, []).append(piece)
+        return pieces
+
+    def _count_nonfinite(self, finite: Mapping[int, Any]) -> dict[int, Any]:
+        """Counts the entries that are not finite, and returns which coordinates the step changes, by the policy."""
         bad = sum(ops.sum(ops.cast(ops.logical_not(mask), "int32")) for mask in finite.values())
         good_step = ops.equal(bad, 0)
-        counted = ops.minimum(bad, MAX_COUNT - ops.convert_to_tensor(self._nonfinite_coordinates))
-        targets = [self._nonfinite_steps, self._nonfinite_coordinates]
-        values = [
-            self._nonfinite_steps + ops.cast(ops.logical_not(good_step), "int32"),
-            self._nonfinite_coordinates + counted,
-        ]
+        coordinates = ops.convert_to_tensor(self._nonfinite_coordinates)
+        backends.assign(
+            self,
+            [self._nonfinite_steps, self._nonfinite_coordinates],
+            [
+                self._nonfinite_steps + ops.cast(ops.logical_not(good_step), "int32"),
+                coordinates + ops.minimum(bad, MAX_COUNT - coordinates),
+            ],
+        )
+        if self.nonfinite == "skip_step":
+            return {number: ops.logical_and(mask, good_step) for number, mask in finite.items()}
+        return dict(finite)
 
-        pieces: dict[int, list[Any]] = {number: [] for number in given}
-        for number, block in enumerate(self._blocks):
-            if not any(segment.variable in given for segment in block.segments):
-                continue
-            # Where no gradient is given, or none that is finite, value and state stay.
-            keep = _gather(block, finite, "bool")
-            gradient = ops.where(keep, _gather(block, flat, "float32"), 0.0)
-            if self.nonfinite == "skip_step":
-                keep = ops.logical_and(keep, good_step)
-            slots = self._slots[number * len(rule.state_sizes) : (number + 1) * len(rule.state_sizes)]
-            stored = [ops.convert_to_tensor(slot) for slot in slots]
-            update, state = rule(gradient, tuple(ops.cast(part, "float32") for part in stored), phi)
-            update = ops.where(keep, update, 0.0)
-            targets += slots
-            values += [
-                ops.where(keep, ops.cast(after, self.state_dtype), before)
-                for after, before in zip(state, stored, strict=True)
-            ]
-            offset = 0
-            for segment in block.segments:
-                size = segment.stop - segment.start
-                if segment.variable in given:
-                    pieces[segment.variable].append(update[offset : offset + size])
-                offset += size
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Prints what updates how many parameters, and the bytes of state that it keeps for each.
 
-        learning_rate = ops.cast(learning_rate, "float32")
-        for number, i in given.items():
-            if pieces[number]:
-                update = learning_rate * _concatenate(pieces[number])
-                targets.append(variables[i])
-                values.append(variables[i] + ops.cast(ops.reshape(update, variables[i].shape), variables[i].dtype))
-        return targets, values
+        Raises:
+            ValueError: If the optimizer is not built.
+        """
+        if not self.built:
+            raise ValueError(
+                "`summary` tells of the variables that the optimizer was built on, and it is not built yet: "
+                "train for a step, or call `optimizer.build(model.trainable_variables)`."
+            )
+        print_fn(repr(self))
+        print_fn(f"{'updated by':<40}{'parameters':>14}{'state bytes each':>18}{'state bytes':>16}")
+        rows = [self._summary_row(group) for group in range(len(self._plan.members))]
+        rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
+        for name, parameters, size in rows:
+            print_fn(f"{name:<40}{parameters:>14,}{size / max(parameters, 1):>18,.1f}{size:>16,}")
+        print_fn(f"non-finite gradients: {self.nonfinite_coordinates:,} entries in {self.nonfinite_steps:,} steps")
 
-    def _assign_all(self, targets: Sequence[Any], values: Sequence[Any]) -> None:
-        if keras.backend.backend() != "tensorflow":
-            for target, value in zip(targets, values, strict=True):
-                target.assign(value)
-            return
-        import tensorflow as tf
-
-        # Computed by every replica, assigned in the cross-replica context, as Keras's own optimizers do.
-        def assign(strategy: Any, targets: Sequence[Any], values: Sequence[Any]) -> None:
-            for target, value in zip(targets, values, strict=True):
-                strategy.extended.update(target, lambda t, v: t.assign(v), args=(value,), group=False)
-
-        targets = [target.value if isinstance(target, keras.Variable) else target for target in targets]
-        tf.__internal__.distribute.interim.maybe_merge_call(assign, self._distribution_strategy, targets, list(values))
+    def _summary_row(self, group: int) -> tuple[str, int, int]:
+        member = self._plan.members[group]
+        mine = zip(self._trainable_variables, self._plan.numbers, strict=True)
+        parameters = sum(math.prod(variable.shape) for variable, number in mine if number == group)
+        if isinstance(member, Preset):
+            each = sum(member.rule.state_sizes) * STATE_DTYPES[self.state_dtype]
+            return type(member.rule).__name__, parameters, parameters * each
+        size = sum(ops.convert_to_numpy(variable).nbytes for variable in member.variables)
+        return type(member).__name__, parameters, size
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; φ is among them."""
         return super().get_config() | {
             "rule": self.preset.get_config(),
+            "groups": self.groups.get_config(),
             "nonfinite": self.nonfinite,
             "state_dtype": self.state_dtype,
         }
@@ -241,43 +350,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         config = dict(config)
         if isinstance(config.get("rule"), Mapping):
             config["rule"] = Preset.from_config(config["rule"])
+        if isinstance(config.get("groups"), Mapping):
+            config["groups"] = Groups.from_config(config["groups"], custom_objects)
         return super().from_config(config, custom_objects)
 
     def __repr__(self) -> str:
         description = self.preset.card.get("description", "no record of its meta-training")
         return f"<LearnedOptimizer {self.name!r}: {type(self.preset.rule).__name__}, {description}>"
-
-
-def as_preset(rule: str | Path | Preset | Rule) -> Preset:
-    """The preset that a name, a folder, or a rule stands for."""
-    if isinstance(rule, Preset):
-        return rule
-    if isinstance(rule, Rule):
-        return Preset(rule, rule.initial_weights(), {"description": "untrained"})
-    if isinstance(rule, str | Path):
-        return load(rule)
-    raise ValueError(f"`rule` must be a preset's name, its folder, a Preset or a Rule. Received: {rule!r}")
-
-
-def _flatten(gradient: Any, variable: Any) -> Any:
-    gradient = ops.convert_to_tensor(gradient)
-    if tuple(gradient.shape) != tuple(variable.shape):
-        raise ValueError(
-            f"The gradient of {variable.name} must have its shape, {tuple(variable.shape)}. "
-            f"Received: {tuple(gradient.shape)}"
-        )
-    return ops.cast(ops.reshape(gradient, (-1,)), "float32")
-
-
-def _gather(block: Block, flat: Mapping[int, Any], dtype: str) -> Any:
-    """The block's coordinates of flattened variables, and zeros for variables that are not there."""
-    return _concatenate(
-        [
-            flat[variable][start:stop] if variable in flat else ops.zeros((stop - start,), dtype)
-            for variable, start, stop in block.segments
-        ]
-    )
-
-
-def _concatenate(parts: Sequence[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else ops.concatenate(list(parts))

@@ -1,0 +1,83 @@
+"""What differs between Keras's backends in an optimizer's step; all the rest is `keras.ops`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def _backend() -> str:
+    return keras.backend.backend()
+
+
+def dense(gradient: Any, variable: Any) -> Any:
+    """The gradient as a dense tensor; the repeated rows of an embedding's gradient are summed.
+
+    Raises:
+        ValueError: If its shape is not the variable's.
+    """
+    shape = tuple(variable.shape)
+    if _backend() == "tensorflow":
+        import tensorflow as tf
+
+        if isinstance(gradient, tf.IndexedSlices):
+            # The number of rows is the variable's, which TensorFlow's own conversion does not always know.
+            gradient = tf.math.unsorted_segment_sum(gradient.values, gradient.indices, shape[0])
+    gradient = ops.convert_to_tensor(gradient, sparse=False)
+    if tuple(gradient.shape) != shape:
+        raise ValueError(
+            f"The gradient of {variable.name} must have the variable's shape, {shape}. "
+            f"Received: {tuple(gradient.shape)}"
+        )
+    return gradient
+
+
+def untaped() -> contextlib.AbstractContextManager[Any]:
+    """A context in which PyTorch records nothing for differentiation; other backends have no need of it."""
+    if _backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
+def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[Any]:
+    """A context whose operations run once `tensors` are there.
+
+    A TensorFlow graph would otherwise run everything that it can at the same time, and hold the temporaries of all of
+    it in memory.
+    """
+    if _backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.control_dependencies(tensors)
+
+
+def num_replicas() -> int:
+    """The replicas over which a Keras optimizer of this backend sums gradients."""
+    if _backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync if tf.distribute.get_replica_context() else 1
+
+
+def assign(optimizer: Any, targets: Sequence[Any], values: Sequence[Any]) -> None:
+    """Assigns what every replica computed; in the cross-replica context, as Keras's own optimizers do."""
+    if _backend() != "tensorflow":
+        for target, value in zip(targets, values, strict=True):
+            optimizer.assign(target, value)
+        return
+    import tensorflow as tf
+
+    def merged(strategy: Any, targets: Sequence[Any], values: Sequence[Any]) -> None:
+        for target, value in zip(targets, values, strict=True):
+            strategy.extended.update(target, optimizer.assign, args=(value,), group=False)
+
+    raw = [target.value if isinstance(target, keras.Variable) else target for target in targets]
+    tf.__internal__.distribute.interim.maybe_merge_call(merged, optimizer._distribution_strategy, raw, list(values))
