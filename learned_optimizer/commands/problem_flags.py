@@ -26,11 +26,12 @@ def define() -> None:
     flags.DEFINE_list("hidden_sizes", ["20"], "Units of each hidden layer of the perceptron; empty for none.")
     flags.DEFINE_enum("activation", "sigmoid", list(ACTIVATIONS), "Activation of the hidden layers.")
     flags.DEFINE_integer("batch_size", 128, "Examples in a minibatch.", lower_bound=1)
-    flags.DEFINE_enum(
+    flags.DEFINE_multi_enum(
         "initialization",
-        "normal",
+        ["normal"],
         list(INITIALIZATIONS),
-        "Of the perceptron's parameters: N(0, stddev²) for weights and biases, or Glorot-uniform weights.",
+        "Of the perceptron's parameters: N(0, stddev²) for weights and biases, or Glorot-uniform weights. Given "
+        "several times, each episode draws one.",
     )
     flags.DEFINE_float("stddev", 0.01, "Standard deviation of normal initial parameters.", lower_bound=0.0)
     flags.DEFINE_enum("split", "train", list(SPLITS), "Which split of the data set the episodes are drawn from.")
@@ -56,7 +57,7 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     if quadratic:
         return Quadratic(**{name: value for name, value in options.items() if name in QUADRATIC_FLAGS})
     options["hidden_sizes"] = parse_sizes("hidden_sizes", options["hidden_sizes"])
-    if values["stddev"].present and values.initialization != "normal":
+    if values["stddev"].present and "normal" not in values.initialization:
         raise ValueError(f"--stddev applies to --initialization=normal. Received: {values.initialization}")
     return MLPClassifier(values.problem, **options)
 

@@ -38,6 +38,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("episodes", 1, "Episodes in a round, averaged in the meta-loss.", lower_bound=1)
     flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
     flags.DEFINE_boolean("second_derivatives", False, "Keep the dependency of gradients on φ, which the paper drops.")
+    flags.DEFINE_float(
+        "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
+    )
     flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
@@ -88,6 +91,7 @@ def main() -> None:
             episodes=values.episodes,
             meta_loss=values.meta_loss,
             second_derivatives=values.second_derivatives,
+            coordinate_fraction=values.coordinate_fraction,
             learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
             clip_norm=values.clip_norm or None,
             validation_episodes=values.validation_episodes,

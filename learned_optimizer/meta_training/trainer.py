@@ -56,6 +56,7 @@ class MetaTrainer:
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others).
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
+        coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
         learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
         validation_episodes: How many episodes φ is validated on.
@@ -83,6 +84,7 @@ class MetaTrainer:
         episodes: int = 1,
         meta_loss: str = "sum",
         second_derivatives: bool = False,
+        coordinate_fraction: float = 1.0,
         learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
         clip_norm: float | None = 1.0,
         validation_episodes: int = 8,
@@ -114,6 +116,13 @@ class MetaTrainer:
             raise ValueError(f"`meta_loss` must be one of {META_LOSSES}. Received: {meta_loss!r}")
         if monitor not in MONITORS:
             raise ValueError(f"`monitor` must be one of {MONITORS}. Received: {monitor!r}")
+        if not 0 < coordinate_fraction <= 1:
+            raise ValueError(f"`coordinate_fraction` must be in (0, 1]. Received: {coordinate_fraction}")
+        if second_derivatives and coordinate_fraction < 1:
+            raise ValueError(
+                "With `second_derivatives` every coordinate depends on every other: `coordinate_fraction` must be 1. "
+                f"Received: {coordinate_fraction}"
+            )
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
         self.problem = problem
@@ -123,6 +132,7 @@ class MetaTrainer:
         self.unroll_length = unroll_length
         self.episodes = episodes
         self.second_derivatives = second_derivatives
+        self.coordinate_fraction = coordinate_fraction
         self.validation_episodes = validation_episodes
         self.monitor = monitor
         self.max_nonfinite = max_nonfinite
@@ -296,7 +306,13 @@ class MetaTrainer:
         with tf.GradientTape() as tape:
             weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
             losses, carry = unroll(
-                self.problem, self.rule, weights, truncate(carry), self.unroll_length, self.second_derivatives
+                self.problem,
+                self.rule,
+                weights,
+                truncate(carry),
+                self.unroll_length,
+                self.second_derivatives,
+                self.coordinate_fraction,
             )
             meta_loss = tf.reduce_sum(self._loss_weights * tf.reduce_mean(losses, axis=1))
         gradients = tape.gradient(meta_loss, variables)

@@ -15,8 +15,8 @@ import tensorflow as tf
 from learned_optimizer.problems.base import Nest, Problem
 from learned_optimizer.rules.base import Rule, State, Weights
 
-# An episode's seed is folded with one of these, so that θ_0 and the minibatches are drawn independently.
-SAMPLE_STREAM, BATCH_STREAM = 0, 1
+# An episode's seed is folded with one of these, so that what is drawn for different ends is independent.
+SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM = 0, 1, 2
 
 
 class Carry(NamedTuple):
@@ -59,8 +59,13 @@ def unroll(
     carry: Carry,
     num_steps: int,
     second_derivatives: bool = False,
+    coordinate_fraction: float = 1.0,
 ) -> tuple[tf.Tensor, Carry]:
     """Makes `num_steps` updates.
+
+    Where ∂∇_t/∂φ is dropped, the meta-gradient is a sum over coordinates, each of which is propagated back through
+    its own history alone. A part of the coordinates, drawn anew for each unroll and weighted by the inverse of its
+    size, then gives an unbiased estimate of it for a part of the cost; all coordinates are updated nevertheless.
 
     Args:
         problem: The distribution of optimizees.
@@ -70,18 +75,36 @@ def unroll(
         num_steps: How many updates to make.
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
             dependency: ∂∇_t/∂φ = 0.
+        coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
 
     Returns:
         f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry at step t + num_steps.
     """
+    # One XLA program for all steps: it fuses the arithmetic of the gates, which is bound by memory.
+    compiled_rule = tf.function(rule.__call__, jit_compile=True)
+    full_weights = weights
+    if coordinate_fraction < 1:
+        index = _draw_coordinates(carry, coordinate_fraction)
+        part_theta = tf.gather(tf.reshape(carry.theta, [-1]), index)
+        part_state = tuple(tf.gather(part, index, axis=1) for part in carry.rule_state)
+        part_weight = tf.cast(tf.size(carry.theta) / tf.size(index), carry.theta.dtype)
+        full_weights = tf.nest.map_structure(tf.stop_gradient, dict(weights))
     losses = []
     for _ in range(num_steps):
-        update, rule_state = rule(tf.reshape(carry.gradient, [-1]), carry.rule_state, weights)
+        before = tf.reshape(carry.gradient, [-1])
+        update, rule_state = compiled_rule(before, carry.rule_state, full_weights)
         theta = carry.theta + tf.reshape(update, tf.shape(carry.theta))
         step = carry.step + 1
         loss, gradient, problem_state = _evaluate(
             problem, theta, carry.problem_state, carry.seeds, step, second_derivatives
         )
+        if coordinate_fraction < 1:
+            update, part_state = compiled_rule(tf.gather(before, index), part_state, weights)
+            part_theta += update
+            part_gradient = part_weight * tf.gather(tf.reshape(gradient, [-1]), index)
+            loss = _differentiable(loss, part_theta, part_gradient)
+        elif not second_derivatives:
+            loss = _differentiable(loss, theta, gradient)
         losses.append(loss)
         carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
     return tf.stack(losses), carry
@@ -114,12 +137,26 @@ def _evaluate(
             lambda episode: problem.loss(problem.unflatten(episode[0]), *episode[1:]), (point, state, batches)
         )
         total = tf.reduce_sum(loss)
-    gradient = tape.gradient(total, point)
-    if second_derivatives:
-        return loss, gradient, next_state
-    # ∂f(θ_t)/∂θ_t is ∇_t, which is already known: f need not be differentiated again. The term itself is zero.
-    loss += tf.reduce_sum(gradient * (theta - point), axis=1)
-    return loss, gradient, next_state
+    return loss, tape.gradient(total, point), next_state
+
+
+def _differentiable(loss: tf.Tensor, theta: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    """The same losses, `[episodes]`, with `gradient` as their derivative in `theta`.
+
+    ∂f(θ_t)/∂θ_t is ∇_t, which the next update needs anyway: f itself is not differentiated a second time.
+    """
+    zero = tf.reshape(gradient * (theta - tf.stop_gradient(theta)), [tf.shape(loss)[0], -1])
+    return loss + tf.reduce_sum(zero, axis=1)
+
+
+def _draw_coordinates(carry: Carry, fraction: float) -> tf.Tensor:
+    """Every k-th coordinate from a random one on, as indices into the flattened θ of all episodes."""
+    episodes, coordinates = carry.theta.shape
+    count = max(1, round(coordinates * fraction))
+    seed = _fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step)
+    first = tf.random.stateless_uniform([], seed, maxval=coordinates, dtype=tf.int32)
+    index = (first + tf.range(count) * coordinates // count) % coordinates
+    return tf.reshape(tf.range(episodes)[:, None] * coordinates + index, [-1])
 
 
 def _map_episodes(function: Callable[[Any], Any], episodes: Nest) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ class MLPClassifier(Problem):
         activation: One of `ACTIVATIONS`.
         batch_size: Examples in a minibatch, drawn with replacement.
         initialization: Of θ_0: `"normal"`, N(0, stddev²) for weights and biases as in the paper's released code; or
-            `"glorot"`, Glorot-uniform weights and zero biases, as Keras's `Dense` has them.
+            `"glorot"`, Glorot-uniform weights and zero biases, as Keras's `Dense` has them. Of several, each episode
+            draws one.
         stddev: The standard deviation of `"normal"`.
         split: The data set's `"train"` or `"test"` split.
         data_dir: Where TensorFlow Datasets keeps its files; see `load_images`.
@@ -51,7 +53,7 @@ class MLPClassifier(Problem):
         hidden_sizes: Sequence[int] = (20,),
         activation: str = "sigmoid",
         batch_size: int = 128,
-        initialization: str = "normal",
+        initialization: str | Sequence[str] = "normal",
         stddev: float = 0.01,
         split: str = "train",
         data_dir: str | None = None,
@@ -62,8 +64,9 @@ class MLPClassifier(Problem):
             raise ValueError(f"`activation` must be one of {tuple(ACTIVATIONS)}. Received: {activation!r}")
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
-        if initialization not in INITIALIZATIONS:
-            raise ValueError(f"`initialization` must be one of {INITIALIZATIONS}. Received: {initialization!r}")
+        initializations = (initialization,) if isinstance(initialization, str) else tuple(initialization)
+        if not initializations or set(initializations) - set(INITIALIZATIONS):
+            raise ValueError(f"`initialization` must be of {INITIALIZATIONS}. Received: {initialization!r}")
         if stddev < 0:
             raise ValueError(f"`stddev` must not be negative. Received: {stddev}")
         images, labels = load_images(data, split, data_dir)
@@ -73,7 +76,7 @@ class MLPClassifier(Problem):
         self.layer_sizes = (self.images.shape[1], *hidden_sizes, int(labels.max()) + 1)
         self.activation = ACTIVATIONS[activation]
         self.batch_size = batch_size
-        self.initialization = initialization
+        self.initializations = initializations
         self.stddev = stddev
 
     @property
@@ -87,17 +90,22 @@ class MLPClassifier(Problem):
 
     def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
         """Draws θ_0; there is no state."""
-        shapes = self.parameter_shapes
-        seeds = tf.random.split(seed, len(shapes))
-        return [self._initial(shape, seeds[i]) for i, shape in enumerate(shapes)], ()
+        choice = tf.random.stateless_uniform([], seed, maxval=len(self.initializations), dtype=tf.int32)
+        seeds = tf.unstack(tf.random.split(seed, len(self.parameter_shapes)))
+        branches = [functools.partial(self._initial, initialization, seeds) for initialization in self.initializations]
+        return list(tf.switch_case(choice, branches)), ()
 
-    def _initial(self, shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
-        if self.initialization == "normal":
-            return self.stddev * tf.random.stateless_normal(shape, seed)
-        if len(shape) == 1:
-            return tf.zeros(shape)
-        limit = math.sqrt(6 / sum(shape))
-        return tf.random.stateless_uniform(shape, seed, -limit, limit)
+    def _initial(self, initialization: str, seeds: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        parameters = []
+        for shape, seed in zip(self.parameter_shapes, seeds, strict=True):
+            if initialization == "normal":
+                parameters.append(self.stddev * tf.random.stateless_normal(shape, seed))
+            elif len(shape) == 1:
+                parameters.append(tf.zeros(shape))
+            else:
+                limit = math.sqrt(6 / sum(shape))
+                parameters.append(tf.random.stateless_uniform(shape, seed, -limit, limit))
+        return parameters
 
     def batch(self, seed: tf.Tensor) -> Nest:
         """Images in [0, 1], `[batch_size, pixels]`, and labels, `[batch_size]`."""
