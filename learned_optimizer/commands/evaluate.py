@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import sys
@@ -12,6 +13,8 @@ from absl import flags
 
 from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import commit, reporting, run
+from learned_optimizer.presets.library import locate
+from learned_optimizer.presets.preset import Preset, PresetError
 
 
 def define_flags() -> None:
@@ -31,6 +34,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("tuning_episodes", 5, "Episodes, others, for each learning rate of a baseline.", lower_bound=1)
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.")
+    flags.DEFINE_boolean("update_card", False, "Write the table into the cards of the learned optimizers.")
     flags.DEFINE_string("out", None, "Directory for the results; default: results/PROBLEM.")
 
 
@@ -44,7 +48,6 @@ def main() -> None:
     from learned_optimizer.evaluation.plots import plot_curves
     from learned_optimizer.evaluation.summary import format_table, summarize
     from learned_optimizer.files import replaced_file
-    from learned_optimizer.presets.preset import PresetError
     from learned_optimizer.problems.data import DatasetUnavailableError
 
     began = time.perf_counter()
@@ -86,8 +89,23 @@ def main() -> None:
     }
     with replaced_file(out / "run.json") as path:
         path.write_text(json.dumps(record, indent=2) + "\n")
+    if values.update_card:
+        for name in emphasized:
+            _update_card(name, table, values)
     print(f"\n{table}\n\nFinal loss: the mean of the last 10 of {values.num_steps} steps. ± and [ ]: 95 % intervals.")
     print(f"Table, curves and picture are in {out}")
+
+
+def _update_card(name: str, table: str, values: flags.FlagValues) -> None:
+    given = [
+        f"--{flag.name}={','.join(map(str, flag.value)) if isinstance(flag.value, list) else flag.value}"
+        for flag in values.get_key_flags_for_module(sys.argv[0])
+        if flag.present and flag.name not in ("out", "update_card", "data_dir", "optimizers")
+    ]
+    folder = locate(name)
+    preset = Preset.load(folder)
+    results = dict(preset.card.get("results", {})) | {" ".join(["evaluate.py", *given]): table}
+    dataclasses.replace(preset, card={**preset.card, "results": results}).save(folder)
 
 
 def command() -> None:

@@ -24,6 +24,7 @@ def define_flags() -> None:
     from learned_optimizer.rules.lstm import PREPROCESSING
 
     problem_flags.define()
+    flags.DEFINE_string("description", None, "One line for the card; default: what it was meta-trained on.")
     flags.DEFINE_string("run_dir", None, "Where the run is kept; default: runs/PROBLEM-DATE-TIME.")
     flags.DEFINE_boolean("resume", False, "Go on with the run in --run_dir, under its own flags.")
     flags.DEFINE_list("layers", ["20", "20"], "Units of each LSTM layer of the rule.")
@@ -98,7 +99,7 @@ def main() -> None:
             monitor=values.monitor,
             seed=values.seed,
             card={
-                "description": f"meta-trained on {values.problem}",
+                "description": values.description or f"Meta-trained on {values.problem}",
                 "command": " ".join(["train.py", *sys.argv[1:]]),
                 "commit": commit(),
             },

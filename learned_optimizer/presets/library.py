@@ -26,10 +26,19 @@ def load(preset: str | Path) -> Preset:
     Raises:
         PresetError: If there is none, or it is damaged.
     """
+    return Preset.load(locate(preset))
+
+
+def locate(preset: str | Path) -> Path:
+    """The folder that `load` reads.
+
+    Raises:
+        PresetError: If there is none.
+    """
     if isinstance(preset, str) and preset in names():
-        return Preset.load(FOLDER / preset)
+        return FOLDER / preset
     path = Path(preset)
     for folder in (path, path / "best"):
         if (folder / CONFIG).exists():
-            return Preset.load(folder)
+            return folder
     raise PresetError(f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}.")

@@ -15,6 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from learned_optimizer.files import replaced_directory
+from learned_optimizer.presets.card import page
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.registry import deserialize, serialize
 
@@ -99,8 +100,7 @@ class Preset:
             contiguous = {name: np.ascontiguousarray(value) for name, value in self.weights.items()}
             safetensors.numpy.save_file(contiguous, temporary / WEIGHTS)
             (temporary / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            if (directory / CARD).exists():
-                (temporary / CARD).write_bytes((directory / CARD).read_bytes())
+            (temporary / CARD).write_text(page(self.rule, self.card, self.fingerprint), encoding="utf-8")
 
     @classmethod
     def load(cls, directory: str | Path) -> Preset:
