@@ -27,7 +27,7 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     """Yields a temporary directory beside `path`, which takes its place once the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    old = temporary.with_suffix(".old")
+    old = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         temporary.chmod(0o755)

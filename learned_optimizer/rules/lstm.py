@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.base import Rule, State, Tensor, Weights
-from learned_optimizer.rules.preprocessing import identity, log_and_sign
+from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign
 
 PREPROCESSING = ("log_and_sign", "none")
 
@@ -69,15 +69,16 @@ class CoordinatewiseLSTM(Rule):
         output_scale: float = 0.1,
         forget_bias: float = 1.0,
     ) -> None:
-        if not hidden_sizes or any(size != int(size) or size < 1 for size in hidden_sizes):
+        sizes = hidden_sizes if isinstance(hidden_sizes, Sequence) else ()
+        if not sizes or any(size != int(size) or size < 1 for size in sizes):
             raise ValueError(f"`hidden_sizes` must be one or more positive integers. Received: {hidden_sizes}")
         if preprocessing not in PREPROCESSING:
             raise ValueError(f"`preprocessing` must be one of {PREPROCESSING}. Received: {preprocessing!r}")
-        if not p > 0:
-            raise ValueError(f"`p` must be positive. Received: {p}")
+        if not 0 < p <= MAX_P:
+            raise ValueError(f"`p` must be positive and at most {MAX_P:g}. Received: {p}")
         if not output_scale > 0:
             raise ValueError(f"`output_scale` must be positive. Received: {output_scale}")
-        self.hidden_sizes = tuple(int(size) for size in hidden_sizes)
+        self.hidden_sizes = tuple(int(size) for size in sizes)
         self.preprocessing = preprocessing
         self.p = float(p)
         self.output_scale = float(output_scale)

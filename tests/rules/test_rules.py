@@ -1,0 +1,115 @@
+"""Properties of every rule in the table: a new rule is tested by being listed."""
+
+import json
+
+import numpy as np
+import pytest
+from keras import ops
+
+from learned_optimizer.rules import RULES, deserialize, serialize
+
+NUM_COORDINATES = 7
+
+
+@pytest.fixture(params=RULES.values(), ids=RULES.keys())
+def rule(request):
+    return request.param()
+
+
+@pytest.fixture
+def gradients():
+    return np.random.default_rng(1).normal(size=(4, NUM_COORDINATES)).astype("float32")
+
+
+def run(rule, gradients, state=None):
+    """The update of each step, and the last state."""
+    state = rule.initial_state(gradients.shape[1]) if state is None else state
+    weights = rule.initial_weights(seed=0)
+    updates = []
+    for gradient in gradients:
+        update, state = rule(ops.convert_to_tensor(gradient), state, weights)
+        updates.append(ops.convert_to_numpy(update))
+    return np.stack(updates), [ops.convert_to_numpy(part) for part in state]
+
+
+def test_initial_weights_have_the_shapes_that_the_rule_announces(rule):
+    weights = rule.initial_weights()
+    rule.check_weights(weights)
+    assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
+
+
+def test_initial_weights_depend_on_the_seed_and_on_nothing_else(rule):
+    first, again, other = rule.initial_weights(seed=5), rule.initial_weights(seed=5), rule.initial_weights(seed=6)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert any(not np.array_equal(first[name], other[name]) for name in first)
+
+
+def test_state_starts_at_zero_and_keeps_its_shapes(rule, gradients):
+    initial = rule.initial_state(NUM_COORDINATES)
+    shapes = [(size, NUM_COORDINATES) for size in rule.state_sizes]
+    assert [tuple(part.shape) for part in initial] == shapes
+    assert not any(ops.convert_to_numpy(part).any() for part in initial)
+    updates, state = run(rule, gradients)
+    assert updates.shape == gradients.shape
+    assert [part.shape for part in state] == shapes
+    assert updates.dtype == np.float32 and all(part.dtype == np.float32 for part in state)
+
+
+def test_update_depends_on_the_gradients_and_on_the_state(rule, gradients):
+    updates, state = run(rule, gradients)
+    other, _ = run(rule, -gradients)
+    assert not np.allclose(updates, other, rtol=1e-3, atol=0)
+    later, _ = run(rule, gradients, tuple(state))
+    assert not np.allclose(updates, later, rtol=1e-3, atol=0)
+
+
+def test_coordinates_do_not_know_of_their_order(rule, gradients):
+    order = np.random.default_rng(2).permutation(NUM_COORDINATES)
+    updates, state = run(rule, gradients)
+    permuted_updates, permuted_state = run(rule, gradients[:, order])
+    np.testing.assert_allclose(permuted_updates, updates[:, order], rtol=1e-5, atol=1e-7)
+    for permuted, part in zip(permuted_state, state, strict=True):
+        np.testing.assert_allclose(permuted, part[:, order], rtol=1e-5, atol=1e-7)
+
+
+def test_coordinates_do_not_know_of_each_other(rule, gradients):
+    updates, _ = run(rule, gradients)
+    alone, _ = run(rule, gradients[:, 3:4])
+    np.testing.assert_allclose(alone, updates[:, 3:4], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("gradient", [0.0, 1e-42, 1e-20, 1e20, 3e38])
+def test_extreme_gradients_give_finite_updates(rule, gradient):
+    updates, state = run(rule, np.full((3, 2), [gradient, -gradient], "float32"))
+    assert np.isfinite(updates).all()
+    assert all(np.isfinite(part).all() for part in state)
+
+
+def test_configuration_survives_json(rule, gradients):
+    again = deserialize(json.loads(json.dumps(serialize(rule))))
+    assert type(again) is type(rule)
+    assert again.get_config() == rule.get_config()
+    np.testing.assert_array_equal(run(again, gradients)[0], run(rule, gradients)[0])
+
+
+def test_weights_of_another_form_are_refused(rule):
+    weights = rule.initial_weights()
+    name = next(iter(weights))
+    with pytest.raises(ValueError, match="expects weights of shapes"):
+        rule.check_weights({key: value for key, value in weights.items() if key != name})
+    with pytest.raises(ValueError, match="expects weights of shapes"):
+        rule.check_weights(weights | {name: weights[name][:-1]})
+    with pytest.raises(ValueError, match="expects weights of shapes"):
+        rule.check_weights(weights | {"foreign": weights[name]})
+
+
+def test_an_unknown_argument_is_refused_by_the_name_of_the_rule(rule):
+    config = serialize(rule)
+    config["arguments"] = config["arguments"] | {"foreign": 1}
+    with pytest.raises(ValueError, match=config["name"]):
+        deserialize(config)
+
+
+def test_an_unknown_rule_is_refused_with_those_that_exist():
+    with pytest.raises(ValueError, match=next(iter(RULES))):
+        deserialize({"name": "NoRule", "arguments": {}})
