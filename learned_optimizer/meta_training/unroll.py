@@ -155,7 +155,9 @@ def _draw_coordinates(carry: Carry, fraction: float) -> tf.Tensor:
     count = max(1, round(coordinates * fraction))
     seed = _fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step)
     first = tf.random.stateless_uniform([], seed, maxval=coordinates, dtype=tf.int32)
-    index = (first + tf.range(count) * coordinates // count) % coordinates
+    # 64 bits, where the product would overflow 32, as it does from some 50,000 coordinates on.
+    steps = tf.cast(tf.range(count, dtype=tf.int64) * coordinates // count, tf.int32)
+    index = (first + steps) % coordinates
     return tf.reshape(tf.range(episodes)[:, None] * coordinates + index, [-1])
 
 

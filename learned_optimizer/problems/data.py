@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +60,14 @@ def _load_tfds(name: str, split: str, data_dir: str | None) -> tuple[np.ndarray,
     directory = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
     try:
         builder = tfds.builder(name, data_dir=directory)
-    except tfds.core.DatasetNotFoundError as error:
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise ValueError(
             f"No data set is called {name!r}: neither 'digits' nor one of TensorFlow Datasets, whose names are listed "
             "at https://www.tensorflow.org/datasets/catalog/overview"
         ) from error
     try:
-        builder.download_and_prepare()
+        with _few_retries():
+            builder.download_and_prepare()
     except Exception as error:  # TFDS raises whatever its download and file layers raise.
         raise DatasetUnavailableError(
             f"The data set {name!r} was not found in {directory} and could not be downloaded "
@@ -81,3 +85,19 @@ def _load_tfds(name: str, split: str, data_dir: str | None) -> tuple[np.ndarray,
         raise ValueError(f"{name!r} has no split {split!r}. It has {sorted(builder.info.splits)}.")
     examples = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
     return examples["image"].astype("uint8"), examples["label"].astype("int32")
+
+
+@contextlib.contextmanager
+def _few_retries() -> Iterator[None]:
+    """Within this context a download without a network fails in seconds; TFDS by itself retries for three minutes."""
+    from tensorflow_datasets.core.download import downloader
+
+    log, retries = logging.getLogger("urllib3.connectionpool"), downloader.MAX_RETRIES
+    level = log.level
+    downloader.MAX_RETRIES = 3
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = retries
+        log.setLevel(level)
