@@ -22,8 +22,8 @@ from learned_optimizer.problems.base import Problem, make_seed
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
-META_LOSSES = ("sum", "mean", "last")
-MONITORS = ("val_loss", "val_final_loss")
+META_LOSSES = ("sum", "mean", "last", "log")
+MONITORS = ("val_loss", "val_final_loss", "val_log_loss")
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
 FINAL_STEPS = 10
 
@@ -54,14 +54,15 @@ class MetaTrainer:
         unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
         episodes: Episodes in a round, averaged in the meta-loss.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
-            the unroll's last loss, 0 for the others).
+            the unroll's last loss, 0 for the others); or `"log"`, the sum of log f(θ_t), in which a percent of a small
+            loss, late in an episode, counts as much as a percent of a large one.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
         learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
         validation_episodes: How many episodes φ is validated on.
-        monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes, or
-            `"val_final_loss"`, the mean over their last 10 steps.
+        monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes,
+            `"val_final_loss"`, the mean over their last 10 steps, or `"val_log_loss"`, the mean logarithm.
         max_nonfinite: Meta-steps with an infinite or NaN gradient leave φ as it is and are counted; so many of them
             in a row end the meta-training.
         seed: Of everything that is drawn.
@@ -131,6 +132,7 @@ class MetaTrainer:
         self.episode_length = episode_length
         self.unroll_length = unroll_length
         self.episodes = episodes
+        self.meta_loss = meta_loss
         self.second_derivatives = second_derivatives
         self.coordinate_fraction = coordinate_fraction
         self.validation_episodes = validation_episodes
@@ -206,7 +208,7 @@ class MetaTrainer:
 
         Returns:
             One row an epoch: `epoch`, `loss` (the mean of the unrolls' losses), `val_loss`, `val_final_loss`,
-            `gradient_norm`, `skipped` (meta-steps without a finite gradient), `meta_steps`, `seconds`.
+            `val_log_loss`, `gradient_norm`, `skipped` (meta-steps without a finite gradient), `meta_steps`, `seconds`.
 
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
@@ -292,6 +294,7 @@ class MetaTrainer:
             "loss": loss / counted if counted else np.nan,
             "val_loss": float(curves.mean()),
             "val_final_loss": float(curves[-FINAL_STEPS:].mean()),
+            "val_log_loss": float(np.log(curves).mean()),
             "gradient_norm": norm / counted if counted else np.nan,
             "skipped": int(skipped),
             "meta_steps": int(self._meta_optimizer.iterations),
@@ -314,7 +317,8 @@ class MetaTrainer:
                 self.second_derivatives,
                 self.coordinate_fraction,
             )
-            meta_loss = tf.reduce_sum(self._loss_weights * tf.reduce_mean(losses, axis=1))
+            terms = tf.math.log(losses) if self.meta_loss == "log" else losses
+            meta_loss = tf.reduce_sum(self._loss_weights * tf.reduce_mean(terms, axis=1))
         gradients = tape.gradient(meta_loss, variables)
         norm = tf.linalg.global_norm(gradients)
         tf.cond(
