@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import step_by_step
+
+from learned_optimizer.meta_training.unroll import start, truncate, unroll
+from learned_optimizer.problems import MLPClassifier
+from learned_optimizer.problems.base import make_seed
+from learned_optimizer.rules import CoordinatewiseLSTM
+
+NUM_STEPS = 4
+SEEDS = tf.stack([make_seed(1), make_seed(2)])
+
+
+@pytest.fixture(scope="module")
+def rule():
+    return CoordinatewiseLSTM((3, 2))
+
+
+@pytest.fixture(scope="module")
+def weights(rule, random_weights):
+    return random_weights(rule)
+
+
+@pytest.fixture(scope="module")
+def run(smooth, rule):
+    """`NUM_STEPS` steps on from a carry, traced once for each number of episodes."""
+    return tf.function(lambda weights, carry: unroll(smooth, rule, weights, carry, NUM_STEPS))
+
+
+@pytest.fixture(scope="module")
+def episodes(smooth, rule, weights, run):
+    """The losses of two episodes that run side by side for twice `NUM_STEPS`, and all carries."""
+    first = start(smooth, rule, SEEDS)
+    losses, second = run(weights, first)
+    later_losses, third = run(weights, truncate(second))
+    return np.concatenate([first.loss[None], losses, later_losses]), (first, second, third)
+
+
+@pytest.mark.parametrize("episode", [0, 1])
+def test_is_a_plain_loop_for_each_episode(episode, smooth, rule, weights, episodes):
+    losses, carries = episodes
+    expected, gradients, path, h = step_by_step(smooth, rule, weights, SEEDS[episode], 2 * NUM_STEPS)
+    np.testing.assert_allclose(losses[:, episode], expected, rtol=1e-10)
+    for carry, t in zip(carries, (0, NUM_STEPS, 2 * NUM_STEPS), strict=True):
+        assert int(carry.step) == t
+        np.testing.assert_allclose(carry.theta[episode], path[t], rtol=1e-10)
+        np.testing.assert_allclose(carry.gradient[episode], gradients[t], rtol=1e-9)
+    coordinates = slice(5 * episode, 5 * (episode + 1))
+    for part, expected_part in zip(carries[-1].rule_state, h, strict=True):
+        np.testing.assert_allclose(part[:, coordinates], expected_part, rtol=1e-9, atol=1e-12)
+
+
+def test_an_episode_alone_is_the_same_as_beside_another(smooth, rule, weights, run, episodes):
+    losses, (_, second, _) = episodes
+    alone, carry = run(weights, start(smooth, rule, SEEDS[1:]))
+    np.testing.assert_allclose(alone[:, 0], losses[1 : 1 + NUM_STEPS, 1], rtol=1e-10)
+    np.testing.assert_allclose(carry.theta[0], second.theta[1], rtol=1e-10)
+
+
+def test_a_truncation_passes_on_the_values_and_stops_the_gradient(smooth, rule, weights, run):
+    def later_loss(carry_over):
+        later = {name: tf.identity(value) for name, value in weights.items()}
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            _, carry = run(weights, start(smooth, rule, SEEDS))
+            losses, _ = run(later, carry_over(carry))
+            total = tf.reduce_sum(losses)
+        return total, tape.gradient(total, weights["output/kernel"], unconnected_gradients="zero")
+
+    whole, gradient = later_loss(lambda carry: carry)
+    truncated, no_gradient = later_loss(truncate)
+    np.testing.assert_array_equal(whole, truncated)
+    assert np.abs(gradient).max() > 1e-3
+    assert not np.any(no_gradient)
+
+
+def test_image_classifiers_follow_a_plain_loop(rule):
+    problem = MLPClassifier("digits", (3,), batch_size=8)
+    weights = rule.initial_weights(seed=1)
+    carry = start(problem, rule, SEEDS)
+    losses, carry = tf.function(lambda carry: unroll(problem, rule, weights, carry, NUM_STEPS))(carry)
+    for episode in range(2):
+        expected, _, path, _ = step_by_step(problem, rule, weights, SEEDS[episode], NUM_STEPS)
+        np.testing.assert_allclose(losses[:, episode], expected[1:], rtol=1e-5)
+        np.testing.assert_allclose(carry.theta[episode], path[-1], rtol=1e-4, atol=1e-6)
