@@ -85,7 +85,8 @@ class Run:
     def save_checkpoint(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         """Writes all that a resumption needs: arrays, and a state that JSON can hold."""
         with replaced_file(self.directory / CHECKPOINT) as path:
-            contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            # Not np.ascontiguousarray, which makes vectors of scalars such as Adam's count of steps.
+            contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
             safetensors.numpy.save_file(contiguous, path, metadata={"state": json.dumps(state)})
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

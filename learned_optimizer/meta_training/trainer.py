@@ -245,7 +245,8 @@ class MetaTrainer:
                         run.log(row)
                         self._save(run)
                     for callback in callbacks:
-                        callback.on_epoch_end(int(row["epoch"]), dict(row))
+                        # Keras counts from 0.
+                        callback.on_epoch_end(int(row["epoch"]) - 1, dict(row))
                 progress.update(loss, self.best)
                 if max_minutes is not None and self.seconds >= 60 * max_minutes:
                     break
@@ -271,7 +272,7 @@ class MetaTrainer:
         losses = []
         for _ in range(self.episode_length // self.unroll_length):
             loss, norm, carry = self._meta_step(carry)
-            if np.isfinite(norm):
+            if np.isfinite(norm) and np.isfinite(loss):
                 self._consecutive_nonfinite = 0
                 self._epoch_sums += (float(loss), float(norm), 1, 0)
             else:
@@ -322,7 +323,7 @@ class MetaTrainer:
         gradients = tape.gradient(meta_loss, variables)
         norm = tf.linalg.global_norm(gradients)
         tf.cond(
-            tf.math.is_finite(norm),
+            tf.math.is_finite(norm) & tf.reduce_all(tf.math.is_finite(losses)),
             lambda: self._meta_optimizer.apply(gradients, variables),
             lambda: None,
         )

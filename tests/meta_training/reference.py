@@ -45,7 +45,7 @@ class Poisoned(Quadratic):
     def loss(self, parameters, state, batch):
         state, step = state
         loss, state = super().loss(parameters, state, batch)
-        return tf.where(step < self.first_step, loss, np.nan), (state, step + 1)
+        return loss * tf.where(step < self.first_step, 1.0, np.nan), (state, step + 1)
 
 
 def step_by_step(problem, rule, weights, seed, num_steps, gradients=None):

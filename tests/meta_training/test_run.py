@@ -1,0 +1,165 @@
+import json
+import os
+import signal
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from reference import Poisoned
+from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
+
+from learned_optimizer import LearnedOptimizer, presets
+from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError
+from learned_optimizer.meta_training.run import Run
+from learned_optimizer.rules import CoordinatewiseLSTM
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A trainer that has fitted, and its run directory."""
+    directory = tmp_path_factory.mktemp("run") / "nested" / "run"
+    trainer = make_trainer(card={"description": "tiny quadratics"})
+    trainer.fit(2, 2, run_directory=directory, verbose=0)
+    return trainer, directory
+
+
+class TestDirectory:
+    def test_history_is_that_of_the_trainer(self, finished):
+        trainer, directory = finished
+        pd.testing.assert_frame_equal(pd.read_csv(directory / "history.csv"), pd.DataFrame(trainer.history))
+
+    def test_best_weights_are_a_preset_that_an_optimizer_loads(self, finished):
+        trainer, directory = finished
+        for path in (directory, directory / "best"):
+            preset = LearnedOptimizer(path).preset
+            assert preset.fingerprint == trainer.preset().fingerprint
+            assert preset.card["description"] == "tiny quadratics"
+        assert presets.load(str(directory)).rule.get_config() == RULE.get_config()
+
+    def test_logs_can_be_read_by_tensorboard(self, finished):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        trainer, directory = finished
+        events = EventAccumulator(str(directory / "logs"))
+        events.Reload()
+        logged = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors("val_loss")]
+        assert [step for step, _ in logged] == [1, 2]
+        np.testing.assert_allclose([value for _, value in logged], [row["val_loss"] for row in trainer.history])
+
+    def test_configuration_holds_flags_and_versions(self, tmp_path):
+        Run(tmp_path).save_config({"problem": "quadratic", "layers": ["4"]})
+        config = json.loads((tmp_path / "config.json").read_text())
+        assert config["flags"] == {"problem": "quadratic", "layers": ["4"]}
+        assert config["versions"]["keras"] == keras.__version__
+
+    def test_nothing_temporary_is_left(self, finished):
+        names = {path.name for path in finished[1].iterdir()}
+        assert names == {"history.csv", "checkpoint.safetensors", "best", "logs"}
+        assert not [path for path in finished[1].parent.iterdir() if path != finished[1]]
+
+    def test_a_run_is_never_overwritten(self, finished):
+        with pytest.raises(FileExistsError, match="holds a run already"):
+            make_trainer().fit(1, 1, run_directory=finished[1])
+
+    def test_only_a_run_can_be_resumed(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="no run to resume"):
+            make_trainer().fit(1, 1, run_directory=tmp_path / "nothing", resume=True)
+        assert not (tmp_path / "nothing").exists()
+
+    def test_a_damaged_checkpoint_is_refused(self, finished, tmp_path):
+        whole = (finished[1] / "checkpoint.safetensors").read_bytes()
+        for damaged in (b"", b"nonsense" * 100, whole[: len(whole) // 2]):
+            (tmp_path / "checkpoint.safetensors").write_bytes(damaged)
+            with pytest.raises(ValueError, match=r"checkpoint.safetensors is damaged"):
+                make_trainer().fit(1, 1, run_directory=tmp_path, resume=True)
+
+    def test_a_checkpoint_of_another_rule_is_refused(self, finished):
+        other = MetaTrainer(finished[0].problem, CoordinatewiseLSTM((5,)), episode_length=6, unroll_length=3)
+        with pytest.raises(ValueError, match="expects weights of shapes"):
+            other.fit(3, 2, run_directory=finished[1], resume=True, verbose=0)
+
+    def test_resuming_a_finished_run_changes_nothing(self, finished):
+        trainer, directory = finished
+        again = make_trainer()
+        again.fit(2, 2, run_directory=directory, resume=True, verbose=0)
+        assert again.rounds == 4
+        assert_same(again, trainer)
+
+
+class TestSignals:
+    def test_the_first_interrupt_saves_and_ends_the_fit(self, tmp_path, capsys):
+        trainer = make_trainer()
+        interrupt = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        handler = signal.getsignal(signal.SIGINT)
+        history = trainer.fit(EPOCHS, ROUNDS, run_directory=tmp_path, callbacks=[interrupt], verbose=0)
+        assert len(history) == 1
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert "Stopping after this round, and saving" in capsys.readouterr().out
+        resumed = make_trainer()
+        assert len(resumed.fit(2, ROUNDS, run_directory=tmp_path, resume=True, verbose=0)) == 2
+
+    def test_the_second_interrupt_acts_as_usual(self):
+        trainer = make_trainer()
+
+        def twice(*_):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            trainer.fit(1, 1, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=twice)], verbose=0)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Recorder(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append((epoch, logs["val_loss"]))
+        if len(self.calls) == 3:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+class TestCallbacks:
+    def test_are_called_in_order_and_can_stop_the_training(self):
+        trainer, recorder = make_trainer(), Recorder()
+        history = trainer.fit(9, 1, callbacks=[recorder], verbose=0)
+        assert len(history) == 2
+        assert recorder.calls == ["begin", (0, history["val_loss"][0]), (1, history["val_loss"][1]), "end"]
+
+    def test_early_stopping_of_keras_works(self):
+        trainer = make_trainer(learning_rate=0.0)
+        stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=2)
+        assert len(trainer.fit(9, 1, callbacks=[stopping], verbose=0)) == 3
+
+
+class TestNonFiniteMetaGradients:
+    def test_are_skipped_and_counted(self):
+        # Of two unrolls of three steps the second is NaN.
+        trainer = make_trainer(Poisoned(first_step=4), max_nonfinite=2)
+        before = trainer.weights
+        history = trainer.fit(1, 3, verbose=0)
+        assert history["skipped"][0] == 3 and history["meta_steps"][0] == 3
+        assert np.isfinite(history[["loss", "gradient_norm"]]).all(axis=None)
+        after = trainer.weights
+        assert all(np.isfinite(value).all() for value in after.values())
+        assert any(not np.array_equal(before[name], after[name]) for name in after)
+
+    def test_end_the_training_when_they_persist_with_everything_saved(self, tmp_path):
+        trainer = make_trainer(Poisoned(first_step=0), max_nonfinite=3)
+        with pytest.raises(NonFiniteMetaGradientError, match="not finite for 3 meta-steps in a row"):
+            trainer.fit(5, 5, run_directory=tmp_path, verbose=0)
+        assert presets.load(tmp_path).rule.get_config() == RULE.get_config()
+        for name, value in RULE.initial_weights(0).items():
+            np.testing.assert_array_equal(trainer.weights[name], value)
+        arrays, state = Run(tmp_path, resume=True).load_checkpoint()
+        assert state["rounds"] == 1 and arrays["adam/0"] == 0

@@ -1,0 +1,151 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learned_optimizer.meta_training import MetaTrainer
+from learned_optimizer.meta_training.schedule import make_schedule
+from learned_optimizer.meta_training.unroll import start, unroll
+from learned_optimizer.problems import Quadratic
+from learned_optimizer.problems.base import make_seed
+from learned_optimizer.rules import CoordinatewiseLSTM
+
+RULE = CoordinatewiseLSTM((4,), preprocessing="none")
+EPOCHS, ROUNDS = 3, 4
+
+
+def make_trainer(problem=None, **arguments):
+    defaults = {"episode_length": 6, "unroll_length": 3, "episodes": 2, "validation_episodes": 2}
+    defaults["learning_rate"] = keras.optimizers.schedules.CosineDecay(0.02, 2 * EPOCHS * ROUNDS)
+    return MetaTrainer(problem or Quadratic(dimension=2, functions=2), RULE, **(defaults | arguments))
+
+
+def assert_same(first, second):
+    """Bit by bit: φ, the best φ, and the history but for its seconds."""
+    for weights, others in ((first.weights, second.weights), (first.best_weights, second.best_weights)):
+        for name in weights:
+            np.testing.assert_array_equal(weights[name], others[name])
+    assert [row | {"seconds": 0} for row in first.history] == [row | {"seconds": 0} for row in second.history]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    trainer = make_trainer()
+    trainer.fit(EPOCHS, ROUNDS, verbose=0)
+    return trainer
+
+
+def test_meta_training_lowers_the_validation_loss():
+    trainer = make_trainer(episode_length=20, unroll_length=5, learning_rate=0.02, validation_episodes=10)
+    before = trainer.validate().mean()
+    history = trainer.fit(2, 20, verbose=0)
+    assert history["val_loss"].iloc[-1] < 0.8 * before
+    assert history["val_final_loss"].iloc[-1] < history["val_loss"].iloc[-1]
+
+
+def test_history_has_a_row_an_epoch(uninterrupted):
+    history = uninterrupted.fit(EPOCHS, ROUNDS, verbose=0)
+    assert list(history["epoch"]) == [1, 2, 3]
+    assert list(history["meta_steps"]) == [8, 16, 24]
+    assert list(history["skipped"]) == [0, 0, 0]
+    assert {"loss", "val_loss", "val_final_loss", "gradient_norm"} < set(history.columns)
+    assert history["seconds"].is_monotonic_increasing
+    assert np.isfinite(history).all(axis=None)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(uninterrupted):
+    again = make_trainer()
+    again.fit(EPOCHS, ROUNDS, verbose=0)
+    assert_same(again, uninterrupted)
+    other = make_trainer(seed=1)
+    other.fit(1, 1, verbose=0)
+    assert other.history[0]["val_loss"] != uninterrupted.history[0]["val_loss"]
+
+
+def test_resuming_between_epochs_gives_the_numbers_of_an_uninterrupted_run(uninterrupted, tmp_path):
+    make_trainer().fit(1, ROUNDS, run_directory=tmp_path, verbose=0)
+    resumed = make_trainer()
+    resumed.fit(EPOCHS, ROUNDS, run_directory=tmp_path, resume=True, verbose=0)
+    assert_same(resumed, uninterrupted)
+
+
+def test_resuming_in_the_middle_of_an_epoch_gives_them_too(uninterrupted, tmp_path):
+    for rounds in (1, 2, 3):
+        # No time at all is enough for one round.
+        stopped = make_trainer()
+        stopped.fit(EPOCHS, ROUNDS, run_directory=tmp_path, resume=rounds > 1, max_minutes=0, verbose=0)
+        assert stopped.rounds == rounds and not stopped.history
+    resumed = make_trainer()
+    resumed.fit(EPOCHS, ROUNDS, run_directory=tmp_path, resume=True, verbose=0)
+    assert_same(resumed, uninterrupted)
+
+
+def test_the_best_weights_are_those_with_the_lowest_validation_loss():
+    # A rate at which the validation loss rises again.
+    trainer = make_trainer(learning_rate=0.3)
+    history = trainer.fit(4, 2, verbose=0)
+    assert trainer.best == history["val_loss"].min() < history["val_loss"].iloc[-1]
+    again = make_trainer(weights=trainer.best_weights)
+    np.testing.assert_allclose(again.validate().mean(), trainer.best, rtol=1e-6)
+    preset = trainer.preset()
+    assert preset.card["val_loss"] == trainer.best and preset.card["seed"] == 0
+    assert all(np.array_equal(preset.weights[name], value) for name, value in trainer.best_weights.items())
+    assert trainer.optimizer(learning_rate=0.5).preset.fingerprint == preset.fingerprint
+
+
+def test_validation_episodes_are_fixed_and_no_training_episodes(uninterrupted):
+    curves = uninterrupted.validate()
+    assert curves.shape == (6, 2)
+    np.testing.assert_array_equal(curves, uninterrupted.validate())
+    np.testing.assert_allclose(curves.mean(), uninterrupted.history[-1]["val_loss"], rtol=1e-6)
+    training = start(uninterrupted.problem, RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+    assert not np.isclose(training.loss, curves[0]).any()
+
+
+def test_validation_may_use_another_problem():
+    trainer = make_trainer(validation_problem=Quadratic(dimension=1, functions=1, stddev=100.0))
+    assert trainer.validate()[0].mean() > 100
+
+
+@pytest.mark.parametrize("meta_loss", ["sum", "mean", "last"])
+def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
+    trainer = make_trainer(meta_loss=meta_loss, episode_length=3, learning_rate=0.0)
+    history = trainer.fit(1, 1, verbose=0)
+    weights = {name: tf.constant(value) for name, value in RULE.initial_weights(0).items()}
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(weights)
+        carry = start(trainer.problem, RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+        losses, _ = unroll(trainer.problem, RULE, weights, carry, 3)
+        mean = tf.reduce_mean(losses, axis=1)
+        total = {"sum": tf.reduce_sum(mean), "mean": tf.reduce_mean(mean), "last": mean[-1]}[meta_loss]
+    np.testing.assert_allclose(history["loss"][0], tf.reduce_mean(losses), rtol=1e-5)
+    expected = tf.linalg.global_norm(list(tape.gradient(total, weights).values()))
+    np.testing.assert_allclose(history["gradient_norm"][0], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"episode_length": 0}, "`episode_length` must be at least 1. Received: 0"),
+        ({"episodes": 0}, "`episodes`"),
+        ({"episode_length": 7}, "`unroll_length` must divide `episode_length`.*unroll_length=3, episode_length=7"),
+        ({"meta_loss": "max"}, "`meta_loss` must be one of .*Received: 'max'"),
+        ({"monitor": "loss"}, "`monitor` must be one of .*Received: 'loss'"),
+        ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
+        ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
+        ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
+        ({"weights": {}}, "expects weights of shapes"),
+    ],
+    ids=str,
+)
+def test_refuses_arguments_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_trainer(**arguments)
+
+
+def test_the_cosine_schedule_falls_to_three_percent():
+    schedule = make_schedule("cosine", 0.1, 100)
+    np.testing.assert_allclose([schedule(0), schedule(50), schedule(100)], [0.1, 0.0515, 0.003], rtol=1e-5)
+    assert make_schedule("constant", 0.1, 100) == 0.1
+    with pytest.raises(ValueError, match="Received: 'linear'"):
+        make_schedule("linear", 0.1, 100)
