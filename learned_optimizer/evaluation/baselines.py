@@ -31,12 +31,6 @@ FIRST_DECADES = {
 }
 
 
-def first_rates(baseline: str) -> list[float]:
-    """Rates over five decades, three a decade, rounded to two digits."""
-    low, high = FIRST_DECADES[baseline]
-    return [rate(exponent) for exponent in range(low * RATES_PER_DECADE, high * RATES_PER_DECADE + 1)]
-
-
 def rate(exponent: int) -> float:
     """10^(exponent / 3), rounded to two digits, so that a table can give it in full."""
     return float(np.format_float_scientific(10 ** (exponent / RATES_PER_DECADE), precision=1))

@@ -13,6 +13,8 @@ from learned_optimizer.evaluation.baselines import BASELINES, FIRST_DECADES, LAB
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.tuning import Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
+from learned_optimizer.presets.library import locate
+from learned_optimizer.presets.preset import PresetError
 from learned_optimizer.problems.base import Problem
 
 # Apart from those of meta-training, 0 and 1.
@@ -72,9 +74,7 @@ def compare(
     """
     if len(set(optimizers)) != len(optimizers):
         raise ValueError(f"An optimizer is named twice: {list(optimizers)}")
-    made: dict[str, keras.optimizers.Optimizer] = {
-        name: BASELINES[name]() if name in BASELINES else LearnedOptimizer(name) for name in optimizers
-    }
+    made = {name: _make(name) for name in optimizers}
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
     curves: dict[str, np.ndarray] = {}
@@ -89,8 +89,17 @@ def compare(
             searches[label] = search
             report(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
         if test_problem is not None and test_problem is not problem:
-            fresh = BASELINES[name]() if name in BASELINES else LearnedOptimizer(name)
-            episodes = Episodes(test_problem, fresh, num_steps)
+            episodes = Episodes(test_problem, _make(name), num_steps)
         curves[label] = episodes.run(test_seeds, learning_rate)
         report(f"{label}: mean loss {curves[label].mean():.4g} over {test_episodes} test episodes")
     return Comparison(curves, searches)
+
+
+def _make(name: str) -> keras.optimizers.Optimizer:
+    if name in BASELINES:
+        return BASELINES[name]()
+    try:
+        locate(name)
+    except PresetError as error:
+        raise PresetError(f"{error} Baselines are {', '.join(BASELINES)}.") from error
+    return LearnedOptimizer(name)

@@ -11,6 +11,7 @@ from learned_optimizer.evaluation.summary import half_width
 from learned_optimizer.files import replaced_file
 
 
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def plot_curves(
     curves: Mapping[str, np.ndarray], path: str | Path, title: str = "", emphasized: Collection[str] = ()
 ) -> None:

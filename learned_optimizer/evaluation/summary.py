@@ -22,6 +22,7 @@ def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def summarize(curves: Mapping[str, np.ndarray], baselines: Collection[str]) -> pd.DataFrame:
     """One row an optimizer.
 

@@ -41,6 +41,7 @@ def mean_loss(curves: np.ndarray) -> np.ndarray:
 OBJECTIVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"final": final_loss, "mean": mean_loss}
 
 
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def tune(run: Callable[[float], np.ndarray], low: int, high: int, objective: str = "final") -> Tuned:
     """Searches the rates 10^(k/3), from 10^low to 10^high, and on where the best one lies at an edge.
 

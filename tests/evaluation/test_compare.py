@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from learned_optimizer import CoordinatewiseLSTM, Preset
+from learned_optimizer.evaluation import compare
+from learned_optimizer.presets import PresetError
+from learned_optimizer.problems import Quadratic
+
+ARGUMENTS = {"num_steps": 4, "tuning_episodes": 1, "test_episodes": 3}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return Quadratic(dimension=2, functions=2)
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    rule = CoordinatewiseLSTM((2,), preprocessing="none")
+    path = tmp_path_factory.mktemp("presets") / "mine"
+    Preset(rule, rule.initial_weights()).save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def comparison(problem, preset):
+    lines = []
+    result = compare(problem, [preset, "sgd"], report=lines.append, **ARGUMENTS)
+    return result, lines
+
+
+def test_curves_are_in_the_order_asked_for_and_labelled_with_the_tuned_rate(comparison, preset):
+    result, _ = comparison
+    ((label, search),) = result.tuned.items()
+    assert label == f"SGD ({search.learning_rate:g})"
+    assert list(result.curves) == [preset, label]
+    assert all(curves.shape == (3, 4) for curves in result.curves.values())
+
+
+def test_curves_are_paired(comparison):
+    first, second = comparison[0].curves.values()
+    np.testing.assert_array_equal(first[:, 0], second[:, 0])
+    assert len(np.unique(first[:, 0])) == 3
+    assert not np.allclose(first[:, 1], second[:, 1])
+
+
+def test_test_episodes_are_the_same_again_and_others_with_another_seed(comparison, problem, preset):
+    again = compare(problem, [preset], **ARGUMENTS).curves[preset]
+    np.testing.assert_array_equal(again, comparison[0].curves[preset])
+    other = compare(problem, [preset], seed=1, **ARGUMENTS).curves[preset]
+    assert not np.isclose(other[:, 0], again[:, 0]).any()
+
+
+def test_test_episodes_may_come_from_another_problem(problem, comparison):
+    far = Quadratic(dimension=2, functions=3, stddev=100.0)
+    result = compare(problem, ["sgd"], test_problem=far, **ARGUMENTS)
+    assert list(result.tuned) == list(comparison[0].tuned)
+    assert next(iter(result.curves.values()))[:, 0].min() > 100
+
+
+def test_frame_has_every_loss_in_a_row(comparison):
+    result, _ = comparison
+    frame = result.frame()
+    assert list(frame.columns) == ["optimizer", "episode", "step", "loss"]
+    for label, curves in result.curves.items():
+        table = frame[frame["optimizer"] == label].pivot(index="episode", columns="step", values="loss")
+        np.testing.assert_array_equal(table.to_numpy(), curves)
+
+
+def test_progress_is_told(comparison, preset):
+    _, lines = comparison
+    assert len(lines) == 3
+    assert any("rates tried" in line for line in lines) and any(preset in line for line in lines)
+
+
+def test_an_optimizer_named_twice_is_refused(problem):
+    with pytest.raises(ValueError, match="named twice"):
+        compare(problem, ["sgd", "sgd"])
+
+
+def test_an_unknown_optimizer_is_refused_with_the_names_that_exist(problem):
+    with pytest.raises(PresetError, match="no preset 'sdg'.*sgd.*adam"):
+        compare(problem, ["sdg"])

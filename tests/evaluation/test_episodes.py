@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+
+from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
+from learned_optimizer.evaluation.baselines import BASELINES
+from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.meta_training.unroll import sample
+from learned_optimizer.problems import MLPClassifier, Quadratic
+
+NUM_STEPS = 6
+SEEDS = make_seeds(seed=0, stream=2, count=2)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return Quadratic(dimension=3, functions=2, stddev=1.0)
+
+
+def sgd(gradient, state, rate):
+    return -rate * gradient, state
+
+
+def nag(gradient, state, rate):
+    velocity = 0.9 * state.get("velocity", 0) - rate * gradient
+    return 0.9 * velocity - rate * gradient, {"velocity": velocity}
+
+
+def adam(gradient, state, rate):
+    t = state.get("t", 0) + 1
+    m = 0.9 * state.get("m", 0) + 0.1 * gradient
+    v = 0.999 * state.get("v", 0) + 0.001 * gradient**2
+    update = -rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
+    return update, {"t": t, "m": m, "v": v}
+
+
+def rmsprop(gradient, state, rate):
+    v = 0.9 * state.get("v", 0) + 0.1 * gradient**2
+    return -rate * gradient / np.sqrt(v + 1e-7), {"v": v}
+
+
+def numpy_curve(problem, seed, update, rate):
+    """An episode on the quadratics in float64."""
+    (theta,), (w, y) = problem.sample(seed)
+    theta, w, y = (x.numpy().astype("float64") for x in (theta, w, y))
+    losses, state = [], {}
+    for _ in range(NUM_STEPS):
+        residual = np.einsum("fij,fj->fi", w, theta) - y
+        losses.append((residual**2).mean())
+        step, state = update(2 * np.einsum("fij,fi->fj", w, residual) / residual.size, state, rate)
+        theta = theta + step
+    return losses
+
+
+@pytest.mark.parametrize(("name", "update"), [("sgd", sgd), ("nag", nag), ("adam", adam), ("rmsprop", rmsprop)])
+def test_baselines_follow_numpy_with_fresh_slots_and_any_rate(name, update, problem, monkeypatch):
+    # The episode's seed as it is, so that the quadratics can be drawn again here.
+    monkeypatch.setattr("learned_optimizer.evaluation.episodes.sample", lambda problem, seed: problem.sample(seed))
+    episodes = Episodes(problem, BASELINES[name](), NUM_STEPS)
+    for rate in (0.3, 0.05):
+        expected = [numpy_curve(problem, seed, update, rate) for seed in SEEDS]
+        np.testing.assert_allclose(episodes.run(SEEDS, rate), expected, rtol=1e-4)
+
+
+def test_optimizers_meet_the_same_parameters_and_minibatches():
+    problem = MLPClassifier("digits", (2,), batch_size=4)
+    # Without a step the losses tell of θ_0 and of the minibatches alone.
+    standing = [Episodes(problem, optimizer, NUM_STEPS) for optimizer in (keras.optimizers.SGD(), BASELINES["adam"]())]
+    first, second = (episodes.run(SEEDS, learning_rate=0.0) for episodes in standing)
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(first)) == first.size
+
+
+def test_a_learned_optimizer_runs_as_its_rule_does(problem):
+    rule = CoordinatewiseLSTM((2,), preprocessing="none")
+    preset = Preset(rule, rule.initial_weights(1))
+    curve = Episodes(problem, LearnedOptimizer(preset), NUM_STEPS).run(SEEDS[:1])[0]
+    (theta,), state = sample(problem, SEEDS[0])
+    h = rule.initial_state(problem.num_coordinates)
+    w, y = (part.numpy() for part in state)
+    theta = theta.numpy()
+    for loss in curve:
+        residual = np.einsum("fij,fj->fi", w, theta) - y
+        np.testing.assert_allclose(loss, (residual**2).mean(), rtol=1e-4)
+        gradient = 2 * np.einsum("fij,fi->fj", w, residual) / residual.size
+        update, h = rule(gradient.ravel().astype("float32"), h, preset.weights)
+        theta = theta + np.reshape(update, theta.shape)
+
+
+def test_streams_do_not_meet_each_others_episodes():
+    seeds = [tuple(seed.numpy()) for stream in range(4) for seed in make_seeds(0, stream, 25)]
+    assert len(set(seeds)) == 100
