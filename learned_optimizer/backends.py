@@ -45,17 +45,25 @@ def untaped() -> contextlib.AbstractContextManager[Any]:
     return torch.no_grad()
 
 
-def after(tensors: Sequence[Any]) -> contextlib.AbstractContextManager[Any]:
-    """A context whose operations run once `tensors` are there.
+def after(done: Any) -> contextlib.AbstractContextManager[Any]:
+    """A context whose operations run once the tensor `done` is there; None stands for at once.
 
     A TensorFlow graph would otherwise run everything that it can at the same time, and hold the temporaries of all of
     it in memory.
     """
-    if _backend() != "tensorflow":
+    if done is None or _backend() != "tensorflow":
         return contextlib.nullcontext()
     import tensorflow as tf
 
-    return tf.control_dependencies(tensors)
+    return tf.control_dependencies([done])
+
+
+def chain(done: Any, tensor: Any) -> Any:
+    """`tensor`, in a way that XLA must take for dependent on `done`: it keeps to no other order than that of data."""
+    if done is None:
+        return tensor
+    never = ops.logical_and(ops.isnan(done[0]), ops.isfinite(done[0]))
+    return ops.where(never, 0.0, tensor)
 
 
 def num_replicas() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -69,6 +70,11 @@ def scatter(block: Block, values: Any) -> Iterator[tuple[int, Any]]:
         offset += stop - start
 
 
+def split(values: Any, sizes: Sequence[int]) -> tuple[Any, ...]:
+    """Cuts the first axis into parts of the given sizes: the reverse of `concatenate`."""
+    return tuple(ops.split(values, list(itertools.accumulate(sizes))[:-1])) if len(sizes) > 1 else (values,)
+
+
 def concatenate(parts: Sequence[Any]) -> Any:
-    """The parts one after the other, `[sum of sizes]`."""
+    """The parts one after the other along the first axis."""
     return parts[0] if len(parts) == 1 else ops.concatenate(list(parts))

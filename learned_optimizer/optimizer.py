@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from learned_optimizer import backends
-from learned_optimizer.blocks import Block, concatenate, gather, partition, scatter
+from learned_optimizer.blocks import Block, concatenate, gather, partition, scatter, split
 from learned_optimizer.groups import Groups, Member, Selector, as_preset
 from learned_optimizer.presets.library import DEFAULT
 from learned_optimizer.presets.preset import Preset
@@ -27,11 +27,14 @@ MAX_COUNT = 2**31 - 1
 
 
 class Part(NamedTuple):
-    """A block of coordinates with the group that updates it, and its slots, `[features, size]` each."""
+    """A block of coordinates with the group that updates it, and the slot of its state, `[features, size]`.
+
+    The parts of a rule's state share one slot: with one for each, XLA copies some of them in every step.
+    """
 
     group: int
     block: Block
-    slots: tuple[Any, ...]
+    slot: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,8 +197,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             if isinstance(member, Preset):
                 sizes = [math.prod(v.shape) if mine else 0 for v, mine in zip(variables, chosen, strict=True)]
                 for block in partition(sizes, BLOCK_SIZE):
-                    slots = self._add_slots(member.rule, block.size, f"state_{len(parts)}")
-                    parts.append(Part(number, block, slots))
+                    shape = (sum(member.rule.state_sizes), block.size)
+                    slot = self.add_variable(shape, "zeros", self.state_dtype, name=f"state_{len(parts)}")
+                    parts.append(Part(number, block, slot))
             else:
                 member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
                 for variable in member.variables:
@@ -204,12 +208,6 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def _add_counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "int32", aggregation="only_first_replica", name=name)
-
-    def _add_slots(self, rule: Rule, size: int, name: str) -> tuple[Any, ...]:
-        return tuple(
-            self.add_variable((features, size), "zeros", self.state_dtype, name=f"{name}_{i}")
-            for i, features in enumerate(rule.state_sizes)
-        )
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> Any:
         """Updates variables from pairs of a gradient and a variable; without pairs, nothing happens."""
@@ -260,30 +258,33 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         backends.assign(self, [given[number] for number in updates], values)
 
     def _update_parts(self, gradients: Mapping[int, Any], keep: Mapping[int, Any]) -> dict[int, list[Any]]:
-        """Calls the rules, and advances the slots; returns the pieces of each variable's update."""
+        """Calls the rules, and advances the slots; returns the pieces of each variable's update.
+
+        One block is updated after the other, so that the temporaries are those of one.
+        """
         phi: dict[int, dict[str, Any]] = {}
         pieces: dict[int, list[Any]] = {}
-        done: list[Any] = []
-        for group, block, slots in self._plan.parts:
+        done: Any = None
+        for group, block, slot in self._plan.parts:
             if not any(segment.variable in gradients for segment in block.segments):
                 continue
             preset = self._plan.members[group]
             if group not in phi:
                 phi[group] = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
-            # One block after the other, so that the temporaries are those of one.
             with backends.after(done):
                 # Where no gradient is given, or none that is finite, value and state stay.
                 mask = gather(block, keep, "bool")
                 gradient = ops.where(mask, gather(block, gradients, "float32"), 0.0)
-                stored = [ops.convert_to_tensor(slot) for slot in slots]
-                update, state = preset.rule(gradient, tuple(ops.cast(h, "float32") for h in stored), phi[group])
+                before = ops.convert_to_tensor(slot)
+                update, after = preset.rule(
+                    backends.chain(done, gradient),
+                    split(ops.cast(before, "float32"), preset.rule.state_sizes),
+                    {name: backends.chain(done, value) for name, value in phi[group].items()},
+                )
                 update = ops.where(mask, update, 0.0)
-                values = [
-                    ops.where(mask, ops.cast(after, self.state_dtype), before)
-                    for after, before in zip(state, stored, strict=True)
-                ]
-            backends.assign(self, slots, values)
-            done = [update, *values]
+                after = ops.where(mask, ops.cast(concatenate(after), self.state_dtype), before)
+            backends.assign(self, [slot], [after])
+            done = update
             for variable, piece in scatter(block, update):
                 if variable in gradients:
                     pieces.setdefault(variable, []).append(piece)
