@@ -72,7 +72,9 @@ def scatter(block: Block, values: Any) -> Iterator[tuple[int, Any]]:
 
 def split(values: Any, sizes: Sequence[int]) -> tuple[Any, ...]:
     """Cuts the first axis into parts of the given sizes: the reverse of `concatenate`."""
-    return tuple(ops.split(values, list(itertools.accumulate(sizes))[:-1])) if len(sizes) > 1 else (values,)
+    if len(sizes) < 2:
+        return (values,) * len(sizes)
+    return tuple(ops.split(values, list(itertools.accumulate(sizes))[:-1]))
 
 
 def concatenate(parts: Sequence[Any]) -> Any:

@@ -282,8 +282,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                     {name: backends.chain(done, value) for name, value in phi[group].items()},
                 )
                 update = ops.where(mask, update, 0.0)
-                after = ops.where(mask, ops.cast(concatenate(after), self.state_dtype), before)
-            backends.assign(self, [slot], [after])
+                state = ops.where(mask, ops.cast(concatenate(after), self.state_dtype), before) if after else before
+            backends.assign(self, [slot], [state])
             done = update
             for variable, piece in scatter(block, update):
                 if variable in gradients:
