@@ -3,7 +3,7 @@
 python evaluate.py --problem=mnist --optimizers=mnist,adam,sgd,nag,rmsprop
 """
 
-from learned_optimizer.commands.evaluate import command
+from learned_optimizer_commands import evaluate
 
 if __name__ == "__main__":
-    command()
+    evaluate()

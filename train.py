@@ -3,7 +3,7 @@
 python train.py --problem=mnist --run_dir=runs/mnist
 """
 
-from learned_optimizer.commands.train import command
+from learned_optimizer_commands import train
 
 if __name__ == "__main__":
-    command()
+    train()

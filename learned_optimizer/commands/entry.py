@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from absl import app, flags
+from absl import app, flags, logging
 
 PACKAGE = "learned_optimizer"
 
@@ -37,6 +38,18 @@ def commit() -> str | None:
     return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
 
 
+def command_line(values: flags.FlagValues, omit: Collection[str]) -> str:
+    """The command as it can be typed again anywhere: the flags that were given, but for some that name local paths."""
+    program = os.path.basename(sys.argv[0])
+    given = [
+        argument
+        for flag in values.get_key_flags_for_module(sys.argv[0])
+        if flag.present and flag.name not in omit
+        for argument in flag.serialize().splitlines()
+    ]
+    return shlex.join([program, *given])
+
+
 def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
     """Parses the command line and calls `main`; a `CommandError` is printed as one line, with exit status 2."""
     define_flags()
@@ -48,6 +61,8 @@ def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
 
     def call(arguments: list[str]) -> None:
         program = os.path.basename(arguments[0])
+        # TensorFlow Datasets logs its searches.
+        logging.set_verbosity(logging.WARNING)
         try:
             if len(arguments) > 1:
                 raise CommandError(f"every argument must be a flag, --name=value. Received: {' '.join(arguments[1:])}")
@@ -56,4 +71,16 @@ def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
             print(f"{program}: {error}", file=sys.stderr)
             sys.exit(2)
 
-    app.run(call)
+    app.run(call, flags_parser=_parse)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    program = os.path.basename(arguments[0])
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f"{program}: {error}. {program} --help lists all flags.", file=sys.stderr)
+        sys.exit(2)
+    except SystemExit:
+        # Of --help, after which absl exits as if something were wrong.
+        sys.exit(0)

@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from learned_optimizer.commands import problem_flags
-from learned_optimizer.commands.entry import commit, reporting, run
+from learned_optimizer.commands.entry import command_line, commit, reporting, run
 from learned_optimizer.presets.library import locate
 from learned_optimizer.presets.preset import Preset, PresetError
 
@@ -52,11 +52,14 @@ def main() -> None:
 
     began = time.perf_counter()
     names = values.optimizers or [values.problem, "adam", "sgd", "nag", "rmsprop"]
-    with reporting(ValueError, PresetError, DatasetUnavailableError):
+    out = Path(values.out or f"results/{values.problem}")
+    with reporting(ValueError, PresetError, OSError, DatasetUnavailableError):
         test_problem = problem_flags.build(values)
         # Rates are tuned, like φ, on the training split.
         on_train = values.problem == "quadratic" or values.split == "train"
         problem = test_problem if on_train else problem_flags.build(values, split="train")
+        # Now rather than after minutes of work.
+        out.mkdir(parents=True, exist_ok=True)
         comparison = compare(
             problem,
             names,
@@ -70,7 +73,6 @@ def main() -> None:
         )
     summary = summarize(comparison.curves, comparison.tuned)
     table = format_table(summary)
-    out = Path(values.out or f"results/{values.problem}")
     emphasized = [label for label in comparison.curves if label not in comparison.tuned]
     with replaced_file(out / "curves.csv") as path:
         comparison.frame().to_csv(path, index=False)
@@ -97,14 +99,10 @@ def main() -> None:
 
 
 def _update_card(name: str, table: str, values: flags.FlagValues) -> None:
-    given = [
-        f"--{flag.name}={','.join(map(str, flag.value)) if isinstance(flag.value, list) else flag.value}"
-        for flag in values.get_key_flags_for_module(sys.argv[0])
-        if flag.present and flag.name not in ("out", "update_card", "data_dir", "optimizers")
-    ]
+    command = command_line(values, omit=("out", "update_card", "data_dir", "optimizers"))
     folder = locate(name)
     preset = Preset.load(folder)
-    results = dict(preset.card.get("results", {})) | {" ".join(["evaluate.py", *given]): table}
+    results = dict(preset.card.get("results", {})) | {command: table}
     dataclasses.replace(preset, card={**preset.card, "results": results}).save(folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from absl import flags
 
 from learned_optimizer.commands import problem_flags
-from learned_optimizer.commands.entry import CommandError, commit, reporting, run
+from learned_optimizer.commands.entry import CommandError, command_line, commit, reporting, run
 
 # What a resumed run may change: neither touches its numbers.
 FREE_ON_RESUME = ("run_dir", "resume", "max_minutes", "data_dir")
@@ -56,7 +55,7 @@ def define_flags() -> None:
 def main() -> None:
     """Meta-trains under the flags, and says where the results are."""
     values = flags.FLAGS
-    from learned_optimizer.meta_training.run import CONFIG, Run
+    from learned_optimizer.meta_training.run import CONFIG, CheckpointError, Run
     from learned_optimizer.meta_training.schedule import make_schedule
     from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
     from learned_optimizer.presets.library import load
@@ -66,7 +65,7 @@ def main() -> None:
     if values.resume:
         _restore_flags(values, CONFIG)
     run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
-    with reporting(ValueError, FileExistsError, FileNotFoundError, DatasetUnavailableError):
+    with reporting(ValueError, OSError, DatasetUnavailableError):
         problem = problem_flags.build(values)
         weights = None
         if values.initial_preset:
@@ -76,13 +75,16 @@ def main() -> None:
             preset = load(values.initial_preset)
             rule, weights = preset.rule, preset.weights
         else:
+            preprocessing = values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign")
+            if values["p"].present and preprocessing != "log_and_sign":
+                raise ValueError(f"--p applies to --preprocessing=log_and_sign. Received: {preprocessing}")
             rule = CoordinatewiseLSTM(
                 problem_flags.parse_sizes("layers", values.layers),
-                preprocessing=values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign"),
+                preprocessing=preprocessing,
                 p=values.p,
                 output_scale=values.output_scale,
             )
-        meta_steps = values.epochs * values.rounds_per_epoch * values.episode_length // values.unroll_length
+        meta_steps = values.epochs * values.rounds_per_epoch * max(1, values.episode_length // values.unroll_length)
         trainer = MetaTrainer(
             problem,
             rule,
@@ -100,7 +102,7 @@ def main() -> None:
             seed=values.seed,
             card={
                 "description": values.description or f"Meta-trained on {values.problem}",
-                "command": " ".join(["train.py", *sys.argv[1:]]),
+                "command": command_line(values, omit=("run_dir", "resume", "data_dir")),
                 "commit": commit(),
             },
         )
@@ -108,7 +110,7 @@ def main() -> None:
         if not values.resume:
             run_files.save_config(_flag_values(values))
     print(f"Meta-training on {values.problem}: {problem.num_coordinates:,} coordinates. The run is in {run_dir}")
-    with reporting(NonFiniteMetaGradientError):
+    with reporting(NonFiniteMetaGradientError, CheckpointError):
         trainer.fit(
             values.epochs,
             values.rounds_per_epoch,
@@ -116,11 +118,13 @@ def main() -> None:
             max_minutes=values.max_minutes,
         )
     done = trainer.rounds >= values.epochs * values.rounds_per_epoch
+    best = f"; best {values.monitor} {trainer.best:.4g}" if trainer.history else ", before the first validation"
+    print(f"{'Finished' if done else 'Stopped'} after {trainer.seconds / 60:.1f} minutes of meta-training{best}.")
+    if not done:
+        print(f"Go on:      train.py --resume --run_dir={run_dir}")
     print(
-        f"{'Finished' if done else 'Stopped'} after {trainer.seconds / 60:.1f} minutes of meta-training; "
-        f"best {values.monitor} {trainer.best:.4g}.\n"
-        + ("" if done else f"Go on:  train.py --resume --run_dir={run_dir}\n")
-        + f"Use it: LearnedOptimizer('{run_dir}')"
+        f"Compare it: evaluate.py --problem={values.problem} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
+        f"Use it:     LearnedOptimizer('{run_dir}')"
     )
 
 

@@ -21,6 +21,10 @@ from learned_optimizer.presets.preset import Preset
 CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
 
 
+class CheckpointError(ValueError):
+    """A checkpoint is damaged, or not one of a meta-training."""
+
+
 class Run:
     """The files of one meta-training.
 
@@ -93,7 +97,7 @@ class Run:
         """Reads what `save_checkpoint` wrote.
 
         Raises:
-            ValueError: If the file is damaged.
+            CheckpointError: If the file is damaged.
         """
         path = self.directory / CHECKPOINT
         try:
@@ -101,4 +105,4 @@ class Run:
                 state = json.loads(file.metadata()["state"])
                 return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
         except (safetensors.SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is damaged, or no checkpoint of a meta-training: {error}") from error
+            raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {error}") from error

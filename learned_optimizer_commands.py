@@ -1,0 +1,42 @@
+"""The commands `learned-optimizer-train` and `learned-optimizer-evaluate`; train.py and evaluate.py are the same.
+
+They stand beside the package, which imports TensorFlow, so that its start-up notes can be kept from the terminal.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_start() -> Iterator[None]:
+    """Within this context, in which TensorFlow is imported, nothing is written to the standard error stream.
+
+    TensorFlow writes some notes before it looks at its log level. Under TF_CPP_MIN_LOG_LEVEL=0 all of them appear.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        yield
+        return
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def train() -> None:
+    """Meta-trains an optimizer."""
+    with quiet_start():
+        from learned_optimizer.commands.train import command
+    command()
+
+
+def evaluate() -> None:
+    """Compares optimizers."""
+    with quiet_start():
+        from learned_optimizer.commands.evaluate import command
+    command()

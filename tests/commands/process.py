@@ -1,0 +1,32 @@
+"""The commands as processes of their own, on tiny settings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "quadratic": ["--problem=quadratic", "--dimension=2", "--functions=2", "--layers=4", "--learning_rate=0.02"],
+    "digits": ["--problem=digits", "--hidden_sizes=4", "--batch_size=16", "--layers=4", "--initialization=glorot"],
+}
+SHORT = ["--episode_length=6", "--unroll_length=3", "--epochs=3", "--rounds_per_epoch=4", "--validation_episodes=2"]
+
+
+def start(script, *flags):
+    """Starts train.py or evaluate.py as a user does, in the present directory."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / script), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+def finish(process):
+    """Its standard output and standard error, once it ends as it should."""
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out, err

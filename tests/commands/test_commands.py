@@ -1,0 +1,98 @@
+"""train.py and evaluate.py as a user runs them."""
+
+import json
+import re
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+from process import SHORT, TINY, finish, start
+
+from learned_optimizer import LearnedOptimizer, presets
+
+PROGRESS = re.compile(r"\d+%\|.*round")
+
+
+def test_train_says_what_it_did_and_where_it_is(trained):
+    problem, run_dir, out, err = trained
+    lines = out.splitlines()
+    assert lines[0].startswith(f"Meta-training on {problem}: ") and str(run_dir) in lines[0]
+    assert re.match(r"Finished after 0\.\d minutes of meta-training; best val_loss \d", lines[1])
+    assert lines[-1].endswith(f"LearnedOptimizer('{run_dir}')")
+    assert len(lines) == 4
+
+
+def test_train_shows_its_progress_and_nothing_else_on_the_error_stream(trained):
+    *_, err = trained
+    lines = [line for line in re.split(r"[\r\n]+", err) if line.strip()]
+    assert lines and all(PROGRESS.search(line) for line in lines), err
+    assert "12/12" in lines[-1] and "loss" in lines[-1] and "best" in lines[-1]
+
+
+def test_a_run_holds_everything_needed_to_repeat_it(trained):
+    problem, run_dir, *_ = trained
+    config = json.loads((run_dir / "config.json").read_text())
+    assert config["flags"]["problem"] == problem and config["flags"]["layers"] == ["4"]
+    assert {"python", "tensorflow", "keras", "numpy"} == set(config["versions"])
+    history = pd.read_csv(run_dir / "history.csv")
+    assert list(history["epoch"]) == [1, 2, 3]
+    optimizer = LearnedOptimizer(run_dir)
+    card = optimizer.preset.card
+    assert card["val_loss"] == history["val_loss"].min()
+    assert card["command"].startswith("train.py --") and f"--problem={problem}" in card["command"]
+    # Nothing of the machine it was made on.
+    assert str(run_dir.parent) not in json.dumps(dict(card))
+
+
+def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
+    problem, run_dir, *_ = trained
+    flags = [flag for flag in TINY[problem] if not flag.startswith(("--layers", "--learning_rate"))]
+    arguments = ["--num_steps=12", "--test_episodes=3", "--tuning_episodes=1", "--update_card"]
+    out, err = finish(
+        start("evaluate.py", *flags, *arguments, f"--optimizers={run_dir},sgd,adam", f"--out={tmp_path / 'out'}")
+    )
+    assert err == ""
+    curves = pd.read_csv(tmp_path / "out" / "curves.csv")
+    labels = list(dict.fromkeys(curves["optimizer"]))
+    assert labels[0] == str(run_dir) and [label.split(" (")[0] for label in labels[1:]] == ["SGD", "Adam"]
+    assert len(curves) == 3 * 3 * 12
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv", index_col="optimizer")
+    for label in labels:
+        assert summary.loc[label, "mean"] == pytest.approx(
+            curves[curves["optimizer"] == label]["loss"].mean(), rel=1e-4
+        )
+    table = (tmp_path / "out" / "table.md").read_text().strip()
+    assert table in out and all(label in table for label in labels)
+    assert (tmp_path / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["seed"] == 0 and len(record["tuning"][labels[1]]) >= 16
+    assert out.rstrip().endswith(str(tmp_path / "out"))
+    # The card says so, too.
+    results = presets.load(run_dir).card["results"]
+    ((command, recorded),) = results.items()
+    assert recorded.strip() == table and "--num_steps=12" in command and str(tmp_path) not in command
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
+    problem, run_dir, *_ = trained
+    if problem != "quadratic":
+        pytest.skip("one problem is enough")
+    process = start("train.py", *TINY[problem], *SHORT, f"--run_dir={tmp_path / 'run'}")
+    while not PROGRESS.search(process.stderr.read(40)):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, _ = finish(process)
+    assert "Stopping after this round, and saving" in out and "Stopped after" in out
+    assert f"train.py --resume --run_dir={tmp_path / 'run'}" in out
+    stopped = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
+
+    out, _ = finish(start("train.py", "--resume", f"--run_dir={tmp_path / 'run'}"))
+    assert "Finished after" in out
+    assert (tmp_path / "run" / "checkpoint.safetensors").read_bytes() != stopped
+    histories = [pd.read_csv(path / "history.csv").drop(columns="seconds") for path in (run_dir, tmp_path / "run")]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    first, second = (presets.load(path) for path in (run_dir, tmp_path / "run"))
+    assert first.fingerprint == second.fingerprint
+    assert first.card["command"] == second.card["command"]
+    assert np.isfinite(histories[0]["val_loss"]).all()

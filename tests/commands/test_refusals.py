@@ -1,0 +1,111 @@
+"""What cannot be done is refused in one sentence, with exit status 2."""
+
+import contextlib
+import json
+import re
+import sys
+
+import pytest
+from absl import flags
+from process import ROOT, finish, start
+
+from learned_optimizer.commands import train
+from learned_optimizer.commands.entry import run
+
+
+def check(err, script, message):
+    assert err.count("\n") == 1 and err.endswith("\n"), err
+    assert re.match(rf"{script}: .*{message}", err), err
+
+
+@contextlib.contextmanager
+def defined_once():
+    """Removes the flags at the end: absl keeps those of a process."""
+    try:
+        yield
+    finally:
+        for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
+            if module.startswith("learned_optimizer"):
+                for flag in list(module_flags):
+                    delattr(flags.FLAGS, flag.name)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A run directory with nothing but its configuration, and one whose checkpoint is damaged."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("begun", "damaged"):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps({"flags": {"problem": "digits", "epochs": 5}}))
+    (folder / "damaged" / "checkpoint.safetensors").write_text("nonsense")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--nonsense", "Unknown command line flag 'nonsense'.* --help lists all flags"),
+        ("--epohcs=3", "Did you mean: epochs"),
+        ("--p=abc", "--p=abc"),
+        ("--epochs=0", "--epochs=0.*positive"),
+        ("--meta_loss=max", "--meta_loss=max.*sum"),
+        ("digits", "every argument must be a flag.* Received: digits"),
+        ("--problem=no_such_data", "No data set is called 'no_such_data'"),
+        ("--problem=digits --dimension=3", "--dimension does not apply to --problem=digits"),
+        ("--problem=quadratic --activation=relu", "--activation does not apply to --problem=quadratic"),
+        ("--initialization=glorot --stddev=0.1", "--stddev applies to --initialization=normal"),
+        ("--hidden_sizes=20,x", "--hidden_sizes must be positive integers.* Received: 20,x"),
+        ("--layers=0", "--layers must be positive integers.* Received: 0"),
+        ("--layers=", "`hidden_sizes` must be one or more positive integers"),
+        ("--p=0", "`p` must be positive"),
+        ("--problem=quadratic --p=5", "--p applies to --preprocessing=log_and_sign. Received: none"),
+        ("--unroll_length=30", "`unroll_length` must divide `episode_length`.*unroll_length=30, episode_length=100"),
+        ("--unroll_length=200", "`unroll_length` must divide `episode_length`"),
+        ("--coordinate_fraction=0.5 --second_derivatives", "`coordinate_fraction` must be 1"),
+        ("--initial_preset=nowhere", "There is no preset 'nowhere'"),
+        ("--initial_preset=nowhere --p=5", "--p is decided by --initial_preset"),
+        ("--resume", "--resume needs --run_dir"),
+        ("--resume --run_dir=nowhere", "There is no run to resume in nowhere"),
+        ("--resume --run_dir={recorded}/begun", "There is no run to resume in .*begun"),
+        ("--resume --run_dir={recorded}/begun --epochs=6", "--epochs=6 contradicts the run, which has 5"),
+        ("--resume --run_dir={recorded}/damaged", "checkpoint.safetensors is damaged"),
+        ("--run_dir={recorded}/damaged", "holds a run already"),
+        ("--run_dir={recorded}/begun/config.json", "config.json"),
+    ],
+)
+def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments.format(recorded=recorded).split()])
+    with pytest.raises(SystemExit) as end, defined_once():
+        run(train.main, train.define_flags)
+    assert end.value.code == 2
+    check(capsys.readouterr().err, "train.py", message)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nonsense"], "Unknown command line flag 'nonsense'"),
+        (["--problem=quadratic", "--optimizers=sdg"], "There is no preset 'sdg'.* Baselines are sgd, nag"),
+        (["--problem=no_such_data"], "No data set is called 'no_such_data'"),
+    ],
+    ids=["flag", "optimizer", "data"],
+)
+def test_evaluate_refuses(arguments, message, tmp_path):
+    process = start("evaluate.py", *arguments, f"--out={tmp_path / 'out'}")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 2
+    check(err, "evaluate.py", message)
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_help_documents_every_flag(script):
+    out, err = finish(start(script, "--help"))
+    assert err == ""
+    commands = ROOT / "learned_optimizer" / "commands"
+    source = (commands / script).read_text() + (commands / "problem_flags.py").read_text()
+    names = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)
+    assert len(names) > 15
+    for name in names:
+        assert re.search(rf"^  --(\[no\])?{name}: .*\w", out, re.MULTILINE), name
