@@ -1,0 +1,100 @@
+"""A NaN or infinite gradient does not poison the state for ever."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from contract import adam, compiled, learned, losses, path, value, values
+
+GOOD = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+
+
+def bad_at(step, coordinate, number):
+    gradients = GOOD.copy()
+    gradients[step, coordinate] = number
+    return gradients
+
+
+def test_adam_is_poisoned():
+    """What this is about."""
+    assert np.isnan(path(adam(), bad_at(1, 2, np.nan), np.zeros(4))[-1, 2])
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_coordinate_skipped(number):
+    """The coordinate goes on as if the step had not been, and the others as if nothing had happened."""
+    optimizer = learned()
+    received = path(optimizer, bad_at(1, 2, number), np.zeros(4))
+    expected = path(learned(), GOOD, np.zeros(4))
+    others = [0, 1, 3]
+    np.testing.assert_allclose(received[:, others], expected[:, others], rtol=1e-6)
+    np.testing.assert_allclose(received[1, 2], received[0, 2])
+    without = path(learned(), np.delete(GOOD, 1, axis=0), np.zeros(4))
+    np.testing.assert_allclose(received[-1, 2], without[-1, 2], rtol=1e-6)
+    assert (optimizer.nonfinite_steps, optimizer.nonfinite_coordinates) == (1, 1)
+
+
+def test_step_skipped():
+    optimizer = learned(nonfinite="skip_step")
+    received = path(optimizer, bad_at(1, 2, np.nan), np.zeros(4))
+    np.testing.assert_array_equal(received[1], received[0])
+    np.testing.assert_allclose(received[-1], path(learned(), np.delete(GOOD, 1, axis=0), np.zeros(4))[-1], rtol=1e-6)
+    assert (optimizer.nonfinite_steps, optimizer.nonfinite_coordinates) == (1, 1)
+
+
+def test_step_skipped_for_all_variables():
+    variables = [keras.Variable([1.0]), keras.Variable([2.0, 3.0])]
+    optimizer = learned(nonfinite="skip_step")
+    optimizer.apply([tf.constant([1.0]), tf.constant([np.inf, np.nan])], variables)
+    np.testing.assert_array_equal(np.concatenate(values(variables)), [1, 2, 3])
+    assert (optimizer.nonfinite_steps, optimizer.nonfinite_coordinates) == (1, 2)
+
+
+@pytest.mark.parametrize("policy", ["skip_coordinate", "skip_step"])
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_compiled_alike(policy, mode):
+    optimizer = learned(nonfinite=policy)
+    variable = keras.Variable(np.zeros(4))
+    optimizer.build([variable])
+    step = tf.function(optimizer.apply, jit_compile=mode == "xla")
+    for gradient in bad_at(1, 2, np.nan):
+        step([tf.constant(gradient)])
+    expected = path(learned(nonfinite=policy), bad_at(1, 2, np.nan), np.zeros(4))[-1]
+    np.testing.assert_allclose(value(variable), expected, rtol=1e-5, atol=1e-6)
+    assert optimizer.nonfinite_steps == 1
+
+
+def test_a_callback_reads_the_counters():
+    read = []
+
+    class Read(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            read.append((self.model.optimizer.nonfinite_steps, self.model.optimizer.nonfinite_coordinates))
+
+    x = np.ones((24, 6), "float32")
+    x[9] = np.nan
+    model = compiled(learned())
+    assert model.optimizer.nonfinite_steps == 0
+    losses(model, epochs=1, x=x, callbacks=[Read()])
+    assert [steps for steps, _ in read] == [0, 1, 1]
+    # The head's bias and the rest of both layers: ReLU turns a NaN into 0 for no unit.
+    assert read[-1][1] == model.count_params()
+    assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
+
+
+def test_counting_ends_before_it_overflows():
+    optimizer = learned()
+    variable = keras.Variable([1.0, 2.0])
+    optimizer.build([variable])
+    optimizer._nonfinite_coordinates.assign(2**31 - 2)
+    optimizer.apply([tf.constant([np.nan, np.nan])])
+    assert optimizer.nonfinite_coordinates == 2**31 - 1
+
+
+@pytest.mark.parametrize("policy", ["skip_coordinate", "skip_step"])
+def test_a_keras_optimizer_in_a_group_is_not_poisoned(policy):
+    optimizer = learned(groups=[(1, adam())], nonfinite=policy)
+    received = path(optimizer, bad_at(1, 2, np.nan), np.zeros(4))
+    silent = GOOD.copy()
+    silent[1, slice(2, 3) if policy == "skip_coordinate" else slice(None)] = 0
+    np.testing.assert_allclose(received, path(adam(), silent, np.zeros(4)), rtol=1e-6)
