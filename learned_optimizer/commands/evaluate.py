@@ -33,7 +33,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
     flags.DEFINE_integer("tuning_episodes", 5, "Episodes, others, for each learning rate of a baseline.", lower_bound=1)
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
-    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.")
+    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", 0, 2**31 - 1)
     flags.DEFINE_boolean("update_card", False, "Write the table into the cards of the learned optimizers.")
     flags.DEFINE_string("out", None, "Directory for the results; default: results/PROBLEM.")
 
@@ -60,6 +60,11 @@ def main() -> None:
         problem = test_problem if on_train else problem_flags.build(values, split="train")
         # Now rather than after minutes of work.
         out.mkdir(parents=True, exist_ok=True)
+        print(
+            f"Comparing {', '.join(names)} on {values.problem}: {values.tuning_episodes} episodes for each learning "
+            f"rate of a baseline, then {values.test_episodes} for each optimizer, of {values.num_steps} steps.",
+            flush=True,
+        )
         comparison = compare(
             problem,
             names,

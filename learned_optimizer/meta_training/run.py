@@ -78,7 +78,9 @@ class Run:
         self._writer.flush()
 
     def save_history(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Writes history.csv."""
+        """Writes history.csv, once there is an epoch."""
+        if not history:
+            return
         with replaced_file(self.directory / HISTORY) as path:
             pd.DataFrame(history).to_csv(path, index=False)
 

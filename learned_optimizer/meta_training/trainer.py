@@ -214,7 +214,10 @@ class MetaTrainer:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
                 saved.
             FileExistsError: If the run directory holds another run, and `resume` is false.
+            ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
         """
+        if resume and run_directory is None:
+            raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         run = Run(run_directory, resume) if isinstance(run_directory, str | Path) else run_directory
         if run and run.resume:
             self._restore(*run.load_checkpoint())
@@ -289,13 +292,15 @@ class MetaTrainer:
 
     def _end_epoch(self) -> None:
         curves = self.validate()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_loss = float(np.log(curves).mean())  # NaN for losses that can be negative.
         loss, norm, counted, skipped = self._epoch_sums
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
             "val_loss": float(curves.mean()),
             "val_final_loss": float(curves[-FINAL_STEPS:].mean()),
-            "val_log_loss": float(np.log(curves).mean()),
+            "val_log_loss": log_loss,
             "gradient_norm": norm / counted if counted else np.nan,
             "skipped": int(skipped),
             "meta_steps": int(self._meta_optimizer.iterations),

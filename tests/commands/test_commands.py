@@ -74,10 +74,9 @@ def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
     assert recorded.strip() == table and "--num_steps=12" in command and str(tmp_path) not in command
 
 
+@pytest.mark.parametrize("trained", ["quadratic"], indirect=True)
 def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
     problem, run_dir, *_ = trained
-    if problem != "quadratic":
-        pytest.skip("one problem is enough")
     process = start("train.py", *TINY[problem], *SHORT, f"--run_dir={tmp_path / 'run'}")
     while not PROGRESS.search(process.stderr.read(40)):
         assert process.poll() is None

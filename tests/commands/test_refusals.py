@@ -48,6 +48,7 @@ def recorded(tmp_path_factory):
         ("--epohcs=3", "Did you mean: epochs"),
         ("--p=abc", "--p=abc"),
         ("--epochs=0", "--epochs=0.*positive"),
+        ("--seed=-1", "--seed=-1"),
         ("--meta_loss=max", "--meta_loss=max.*sum"),
         ("digits", "every argument must be a flag.* Received: digits"),
         ("--problem=no_such_data", "No data set is called 'no_such_data'"),

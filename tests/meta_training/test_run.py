@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
 
 from learned_optimizer import LearnedOptimizer, presets
 from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError
+from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.run import Run
 from learned_optimizer.rules import CoordinatewiseLSTM
 
@@ -67,6 +69,8 @@ class TestDirectory:
         with pytest.raises(FileNotFoundError, match="no run to resume"):
             make_trainer().fit(1, 1, run_directory=tmp_path / "nothing", resume=True)
         assert not (tmp_path / "nothing").exists()
+        with pytest.raises(ValueError, match="`resume` needs the `run_directory`"):
+            make_trainer().fit(1, 1, resume=True)
 
     def test_a_damaged_checkpoint_is_refused(self, finished, tmp_path):
         whole = (finished[1] / "checkpoint.safetensors").read_bytes()
@@ -99,6 +103,12 @@ class TestSignals:
         assert "Stopping after this round, and saving" in capsys.readouterr().out
         resumed = make_trainer()
         assert len(resumed.fit(2, ROUNDS, run_directory=tmp_path, resume=True, verbose=0)) == 2
+
+    def test_another_thread_than_the_main_one_has_no_signals(self):
+        handler = signal.getsignal(signal.SIGINT)
+        with ThreadPoolExecutor() as executor:
+            stop = executor.submit(StopOnSignal().__enter__).result()
+        assert not stop.received and signal.getsignal(signal.SIGINT) is handler
 
     def test_the_second_interrupt_acts_as_usual(self):
         trainer = make_trainer()

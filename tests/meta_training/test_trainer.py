@@ -107,7 +107,7 @@ def test_validation_may_use_another_problem():
     assert trainer.validate()[0].mean() > 100
 
 
-@pytest.mark.parametrize("meta_loss", ["sum", "mean", "last"])
+@pytest.mark.parametrize("meta_loss", ["sum", "mean", "last", "log"])
 def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
     trainer = make_trainer(meta_loss=meta_loss, episode_length=3, learning_rate=0.0)
     history = trainer.fit(1, 1, verbose=0)
@@ -117,10 +117,24 @@ def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
         carry = start(trainer.problem, RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
         losses, _ = unroll(trainer.problem, RULE, weights, carry, 3)
         mean = tf.reduce_mean(losses, axis=1)
-        total = {"sum": tf.reduce_sum(mean), "mean": tf.reduce_mean(mean), "last": mean[-1]}[meta_loss]
+        log = tf.reduce_mean(tf.math.log(losses), axis=1)
+        totals = {"sum": sum(mean), "mean": sum(mean) / 3, "last": mean[-1], "log": sum(log)}
+        total = totals[meta_loss]
     np.testing.assert_allclose(history["loss"][0], tf.reduce_mean(losses), rtol=1e-5)
     expected = tf.linalg.global_norm(list(tape.gradient(total, weights).values()))
     np.testing.assert_allclose(history["gradient_norm"][0], expected, rtol=1e-4)
+
+
+def test_losses_may_be_negative():
+    class Lowered(Quadratic):
+        def loss(self, parameters, state, batch):
+            loss, state = super().loss(parameters, state, batch)
+            return loss - 10, state
+
+    trainer = make_trainer(Lowered(dimension=1, functions=1))
+    history = trainer.fit(2, 2, verbose=0)
+    assert trainer.best == history["val_loss"].min() < 0
+    assert history["val_log_loss"].isna().all() and history["skipped"].sum() == 0
 
 
 @pytest.mark.parametrize(

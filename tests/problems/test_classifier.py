@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from learned_optimizer.problems import MLPClassifier, load_images
+from learned_optimizer.problems.base import make_seed
 from learned_optimizer.problems.classifier import ACTIVATIONS
 
 NUMPY_ACTIVATIONS = {
@@ -69,6 +70,14 @@ def test_glorot_initialization_is_that_of_dense_layers(seed):
     assert not bias.numpy().any()
 
 
+def test_of_several_initializations_each_episode_draws_one():
+    problem = MLPClassifier("digits", (3,), initialization=["normal", "glorot"])
+    sample = tf.function(problem.sample)
+    # Glorot's biases are zeros.
+    normal = [sample(make_seed(number))[0][1].numpy().any() for number in range(60)]
+    assert 15 < sum(normal) < 45
+
+
 def test_minibatches_are_examples_drawn_with_replacement(seed):
     problem = MLPClassifier("digits", batch_size=4000)
     images, labels = problem.batch(seed)
@@ -91,6 +100,8 @@ def test_minibatches_are_examples_drawn_with_replacement(seed):
         {"activation": "step"},
         {"batch_size": 0},
         {"initialization": "zeros"},
+        {"initialization": ["glorot", "zeros"]},
+        {"initialization": []},
         {"stddev": -1.0},
         {"split": "validation"},
     ],
