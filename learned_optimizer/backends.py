@@ -66,13 +66,10 @@ def chain(done: Any, tensor: Any) -> Any:
     return ops.where(never, 0.0, tensor)
 
 
-def num_replicas() -> int:
-    """The replicas over which a Keras optimizer of this backend sums gradients."""
-    if _backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync if tf.distribute.get_replica_context() else 1
+def take_reduced(optimizer: Any) -> None:
+    """Tells a Keras optimizer that its gradients come summed over the replicas already."""
+    if _backend() == "tensorflow":
+        optimizer._all_reduce_sum_gradients = list
 
 
 def assign(optimizer: Any, targets: Sequence[Any], values: Sequence[Any]) -> None:

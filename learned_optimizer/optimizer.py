@@ -166,12 +166,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     @property
     def nonfinite_steps(self) -> int:
         """The steps so far in which some gradient was infinite or NaN."""
-        return int(self._nonfinite_steps) if self.built else 0
+        return _read(self._nonfinite_steps) if self.built else 0
 
     @property
     def nonfinite_coordinates(self) -> int:
         """The infinite or NaN entries of gradients so far; counting ends at 2^31 − 1."""
-        return int(self._nonfinite_coordinates) if self.built else 0
+        return _read(self._nonfinite_coordinates) if self.built else 0
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the slots of the variables.
@@ -201,6 +201,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                     slot = self.add_variable(shape, "zeros", self.state_dtype, name=f"state_{len(parts)}")
                     parts.append(Part(number, block, slot))
             else:
+                backends.take_reduced(member)
                 member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
                 for variable in member.variables:
                     self._track_variable(variable)
@@ -243,9 +244,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             mine = [number for number in given if self._plan.numbers[number] == group]
             if isinstance(member, Preset) or not mine:
                 continue
-            # `apply` sums over the replicas once more.
-            replicas = backends.num_replicas()
-            masked = [ops.where(ops.reshape(keep[n], full[n].shape), full[n] / replicas, 0) for n in mine]
+            masked = [ops.where(ops.reshape(keep[n], full[n].shape), full[n], 0) for n in mine]
             member.apply(masked, [given[n] for n in mine])
 
         updates = self._update_parts(flat, keep)
@@ -333,7 +332,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if isinstance(member, Preset):
             each = sum(member.rule.state_sizes) * STATE_DTYPES[self.state_dtype]
             return type(member.rule).__name__, parameters, parameters * each
-        size = sum(ops.convert_to_numpy(variable).nbytes for variable in member.variables)
+        size = sum(ops.convert_to_numpy(ops.convert_to_tensor(variable)).nbytes for variable in member.variables)
         return type(member).__name__, parameters, size
 
     def get_config(self) -> dict[str, Any]:
@@ -358,3 +357,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     def __repr__(self) -> str:
         description = self.preset.card.get("description", "no record of its meta-training")
         return f"<LearnedOptimizer {self.name!r}: {type(self.preset.rule).__name__}, {description}>"
+
+
+def _read(counter: Any) -> int:
+    return int(ops.convert_to_numpy(ops.convert_to_tensor(counter)))

@@ -1,5 +1,6 @@
 """Evaluation: baselines and their tuning, loss curves over episodes, tables and figures."""
 
+from learned_optimizer import needs_tensorflow  # noqa: F401 (refuses other backends)
 from learned_optimizer.evaluation.baselines import BASELINES
 from learned_optimizer.evaluation.compare import Comparison, compare
 from learned_optimizer.evaluation.plots import plot_curves

@@ -51,7 +51,7 @@ def weights(model):
 
 
 def value(variable):
-    return keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+    return keras.ops.convert_to_numpy(keras.ops.stop_gradient(keras.ops.cast(variable, "float32")))
 
 
 def values(variables):

@@ -106,11 +106,10 @@ def test_recurrent_and_normalizing_layers(make_optimizer):
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(make_optimizer, policy):
     reference = losses(compiled(make_optimizer()))
-    layers = [keras.layers.Dense(5, "relu", dtype=policy), keras.layers.Dense(3, dtype=policy)]
     keras.config.set_dtype_policy(policy)
     try:
         # `compile` wraps the optimizer in a LossScaleOptimizer under mixed_float16.
-        model = compiled(make_optimizer(), network(*layers))
+        model = compiled(make_optimizer())
     finally:
         keras.config.set_dtype_policy("float32")
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")

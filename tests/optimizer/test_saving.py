@@ -12,6 +12,9 @@ from contract import X, compiled, learned, losses, network, preset, weights
 
 from learned_optimizer import LearnedOptimizer
 
+# Keras stores variables by np.array, of which NumPy 2 warns.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def continued(model, other):
     """Asserts that both go on in the same way."""
@@ -46,14 +49,11 @@ def test_config_holds_phi():
     assert (back.nonfinite, back.state_dtype) == ("skip_step", "bfloat16")
 
 
-@pytest.mark.parametrize("file", ["model.keras", "model.h5"])
-def test_saved_model_goes_on(make_optimizer, tmp_path, file):
-    if file.endswith("h5"):
-        pytest.skip("Whole-model HDF5 loses the optimizer's state with every optimizer in Keras 3.15.")
+def test_saved_model_goes_on(make_optimizer, tmp_path):
     model = compiled(make_optimizer())
     losses(model)
-    model.save(tmp_path / file)
-    loaded = keras.models.load_model(tmp_path / file)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded.optimizer.iterations == 6
     continued(model, loaded)
 
@@ -171,5 +171,5 @@ def test_exported_models_serve(make_optimizer, tmp_path):
     model = compiled(make_optimizer())
     losses(model)
     model.export(tmp_path / "exported", verbose=False)
-    served = tf.saved_model.load(tmp_path / "exported").serve(X)
-    np.testing.assert_allclose(served, model.predict(X, verbose=0), rtol=1e-4, atol=1e-5)
+    loaded = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(loaded.serve(X), model.predict(X, verbose=0), rtol=1e-4, atol=1e-5)

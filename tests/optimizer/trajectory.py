@@ -1,0 +1,32 @@
+"""Training of a small model in NumPy's hands, so that every backend gets the same gradients for the same parameters."""
+
+import keras
+import numpy as np
+from contract import preset, value
+
+from learned_optimizer import LearnedOptimizer
+
+GENERATOR = np.random.default_rng(2)
+START = GENERATOR.normal(0, 0.5, 28).astype("float32")
+INPUTS, TARGETS = GENERATOR.normal(size=(100, 16, 6)), GENERATOR.normal(size=(100, 16, 1))
+
+
+def gradient(theta, x, y):
+    """∇ of the mean squared error of a 6-4-1 tanh network without the last bias."""
+    w, v = theta[:24].reshape(6, 4), theta[24:].reshape(4, 1)
+    hidden = np.tanh(x @ w)
+    error = 2 * (hidden @ v - y) / len(x)
+    return np.concatenate([(x.T @ (error @ v.T * (1 - hidden**2))).ravel(), (hidden.T @ error).ravel()])
+
+
+def trajectory():
+    """θ after each of 100 steps, `[100, 28]`."""
+    optimizer = LearnedOptimizer(preset((20, 20)), 0.5)
+    variables = [keras.Variable(START[:24].reshape(6, 4)), keras.Variable(START[24:])]
+    steps = []
+    for x, y in zip(INPUTS, TARGETS, strict=True):
+        theta = np.concatenate([value(v).ravel() for v in variables])
+        both = gradient(theta, x, y).astype("float32")
+        optimizer.apply([keras.ops.convert_to_tensor(part) for part in (both[:24].reshape(6, 4), both[24:])], variables)
+        steps.append(np.concatenate([value(v).ravel() for v in variables]))
+    return np.stack(steps)
