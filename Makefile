@@ -1,10 +1,11 @@
 # make demo: install, meta-train an optimizer, compare it with tuned ones. make test: install, check, test.
+# make test-backends: the tests of LearnedOptimizer under JAX and PyTorch, with both installed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo test test-backends check clean
 
 $(INSTALLED): setup.cfg pyproject.toml
 	@echo "Installing into $(VENV): about a minute, several hundred megabytes."
@@ -31,6 +32,10 @@ check: $(INSTALLED)
 test: check
 	$(BIN)/python -m pytest
 	@echo "All tests passed. make demo shows what the library does."
+
+test-backends: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[jax,torch]'
+	$(BIN)/python -m pytest tests/optimizer/test_processes.py -k backends
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info

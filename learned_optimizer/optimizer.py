@@ -332,7 +332,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if isinstance(member, Preset):
             each = sum(member.rule.state_sizes) * STATE_DTYPES[self.state_dtype]
             return type(member.rule).__name__, parameters, parameters * each
-        size = sum(ops.convert_to_numpy(ops.convert_to_tensor(variable)).nbytes for variable in member.variables)
+        size = sum(ops.convert_to_numpy(ops.stop_gradient(variable)).nbytes for variable in member.variables)
         return type(member).__name__, parameters, size
 
     def get_config(self) -> dict[str, Any]:
@@ -360,4 +360,4 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
 
 def _read(counter: Any) -> int:
-    return int(ops.convert_to_numpy(ops.convert_to_tensor(counter)))
+    return int(ops.convert_to_numpy(ops.stop_gradient(counter)))

@@ -43,6 +43,8 @@ class Preset:
     card: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.card, Mapping):
+            raise ValueError(f"The card of a preset must be a mapping. Received: {self.card!r}")
         weights = {name: np.asarray(value, "float32") for name, value in self.weights.items()}
         self.rule.check_weights(weights)
         object.__setattr__(self, "weights", weights)
@@ -93,6 +95,7 @@ class Preset:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "rule": serialize(self.rule),
+            "rule_sha256": _digest(serialize(self.rule)),
             "sha256": self.fingerprint,
             "card": dict(self.card),
         }
@@ -114,7 +117,7 @@ class Preset:
             config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise PresetError(f"{directory} is no preset: it has no {CONFIG}.") from error
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise PresetError(f"{directory / CONFIG} cannot be read: {error}") from error
         if not isinstance(config, dict) or config.get("format") != FORMAT:
             raise PresetError(f"{directory / CONFIG} does not describe a preset of this library.")
@@ -127,12 +130,25 @@ class Preset:
             weights = safetensors.numpy.load_file(directory / WEIGHTS)
         except FileNotFoundError as error:
             raise PresetError(f"{directory} has no {WEIGHTS}.") from error
-        except (safetensors.SafetensorError, OSError) as error:
+        except (safetensors.SafetensorError, OSError, KeyError, TypeError) as error:
             raise PresetError(f"{directory / WEIGHTS} is damaged: {error}") from error
+        for name, value in weights.items():
+            if value.dtype != np.float32:
+                raise PresetError(f"{directory / WEIGHTS} is foreign: {name} is {value.dtype}, and φ is float32.")
         try:
             preset = cls(deserialize(config["rule"]), weights, config.get("card", {}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"{directory} does not fit this version: {error}") from error
         if preset.fingerprint != config.get("sha256"):
             raise PresetError(f"{directory / WEIGHTS} is damaged: its SHA-256 is not the one in {CONFIG}.")
+        rule_digest = _digest(serialize(preset.rule))
+        # The first runs did not write it.
+        if config.get("rule_sha256", rule_digest) != rule_digest:
+            raise PresetError(
+                f"{directory / CONFIG} is damaged: the SHA-256 of its rule is not the one that it states."
+            )
         return preset
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -23,6 +23,16 @@ def adam(*, learning_rate=0.01, **arguments):
     return keras.optimizers.Adam(learning_rate, **arguments)
 
 
+def descending():
+    """A learned optimizer whose φ steps against the sign of the gradient."""
+    rule = CoordinatewiseLSTM((1,), preprocessing="none")
+    phi = {name: np.zeros(shape, "float32") for name, shape in rule.weight_shapes.items()}
+    phi["lstm_0/kernel"][1, 0] = 10.0  # The candidate of the cell sees the gradient,
+    phi["lstm_0/bias"][2, 0] = -9.0  # the cell forgets,
+    phi["output/kernel"][0, 0] = -1.0  # and the output is turned.
+    return LearnedOptimizer(Preset(rule, phi))
+
+
 OPTIMIZERS = {"learned": learned, "adam": adam}
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contract import X, Y, compiled, learned, losses, network, weights
+from contract import X, Y, compiled, descending, learned, losses, network, weights
 
 
 class CustomStep(keras.Model):
@@ -130,19 +130,6 @@ def test_loss_scaling_skips_overflowing_steps(make_optimizer):
 
 
 def test_the_loss_falls(make_optimizer):
-    """With the sign of its output layer turned where needed, even an untrained rule descends."""
     optimizer = keras.optimizers.Adam(0.05) if "adam" in make_optimizer.__name__ else descending()
     history = losses(compiled(optimizer), epochs=20)
     assert history[-1] < 0.8 * history[0]
-
-
-def descending():
-    """A learned optimizer whose φ steps against the sign of the gradient."""
-    from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
-
-    rule = CoordinatewiseLSTM((1,), preprocessing="none")
-    phi = {name: np.zeros(shape, "float32") for name, shape in rule.weight_shapes.items()}
-    phi["lstm_0/kernel"][1, 0] = 10.0  # The candidate of the cell sees the gradient,
-    phi["lstm_0/bias"][2, 0] = -9.0  # the cell forgets,
-    phi["output/kernel"][0, 0] = -1.0  # and the output is turned.
-    return LearnedOptimizer(Preset(rule, phi))

@@ -153,7 +153,7 @@ def test_an_unknown_preset_is_refused_with_those_that_exist(tmp_path):
 @pytest.mark.parametrize("name", presets.names())
 def test_shipped_presets_can_be_loaded_and_say_what_they_are(name):
     preset = presets.load(name)
-    assert presets.descriptions()[name] == preset.card["description"] != ""
+    assert presets.list()[name] == preset.card["description"] != ""
 
 
 class TestFiles:
