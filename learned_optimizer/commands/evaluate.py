@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import sys
 import time
 from pathlib import Path
 
 from absl import flags
 
+from learned_optimizer import presets
 from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, commit, reporting, run
 from learned_optimizer.presets.library import locate
@@ -27,7 +27,7 @@ def define_flags() -> None:
         "optimizers",
         None,
         "What is compared: presets by name, meta-trained optimizers by their folder, and baselines, of "
-        f"{', '.join(BASELINES)}. Default: PROBLEM,adam,sgd,nag,rmsprop.",
+        f"{', '.join(BASELINES)}. Default: the problem's own preset, or {presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
     )
     flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
@@ -51,7 +51,8 @@ def main() -> None:
     from learned_optimizer.problems.data import DatasetUnavailableError
 
     began = time.perf_counter()
-    names = values.optimizers or [values.problem, "adam", "sgd", "nag", "rmsprop"]
+    own = values.problem if values.problem in presets.names() else presets.DEFAULT
+    optimizers = values.optimizers or [own, "adam", "sgd", "nag", "rmsprop"]
     out = Path(values.out or f"results/{values.problem}")
     with reporting(ValueError, PresetError, OSError, DatasetUnavailableError):
         test_problem = problem_flags.build(values)
@@ -61,13 +62,13 @@ def main() -> None:
         # Now rather than after minutes of work.
         out.mkdir(parents=True, exist_ok=True)
         print(
-            f"Comparing {', '.join(names)} on {values.problem}: {values.tuning_episodes} episodes for each learning "
-            f"rate of a baseline, then {values.test_episodes} for each optimizer, of {values.num_steps} steps.",
+            f"Comparing {', '.join(optimizers)} on {values.problem}: {values.tuning_episodes} episodes for each "
+            f"learning rate of a baseline, then {values.test_episodes} for each optimizer; {values.num_steps} steps.",
             flush=True,
         )
         comparison = compare(
             problem,
-            names,
+            optimizers,
             test_problem=test_problem,
             num_steps=values.num_steps,
             tuning_episodes=values.tuning_episodes,
@@ -85,9 +86,9 @@ def main() -> None:
         summary.to_csv(path)
     with replaced_file(out / "table.md") as path:
         path.write_text(table + "\n")
-    plot_curves(comparison.curves, out / "curves.png", f"{values.problem}, {values.test_episodes} episodes", emphasized)
+    plot_curves(comparison.curves, out / "curves.png", _title(values), emphasized)
     record = {
-        "command": " ".join(["evaluate.py", *sys.argv[1:]]),
+        "command": command_line(values, omit=("data_dir",)),
         "seed": values.seed,
         "commit": commit(),
         "seconds": round(time.perf_counter() - began, 1),
@@ -101,6 +102,11 @@ def main() -> None:
             _update_card(name, table, values)
     print(f"\n{table}\n\nFinal loss: the mean of the last 10 of {values.num_steps} steps. ± and [ ]: 95 % intervals.")
     print(f"Table, curves and picture are in {out}")
+
+
+def _title(values: flags.FlagValues) -> str:
+    title = f"{values.problem}: mean of {values.test_episodes} episodes, 95 % band"
+    return title if values.problem == "quadratic" else f"{title}; {' or '.join(values.initialization)} initial weights"
 
 
 def _update_card(name: str, table: str, values: flags.FlagValues) -> None:
