@@ -104,7 +104,8 @@ def as_preset(rule: str | Path | Preset | Rule) -> Preset:
         return Preset(rule, rule.initial_weights(), {"description": "untrained"})
     if isinstance(rule, str | Path):
         return load(rule)
-    raise ValueError(f"`rule` must be a preset's name, its folder, a Preset or a Rule. Received: {rule!r}")
+    hint = " A learning rate is passed by its name: `learning_rate=`." if isinstance(rule, int | float) else ""
+    raise ValueError(f"`rule` must be a preset's name, its folder, a Preset or a Rule. Received: {rule!r}.{hint}")
 
 
 class ForgottenFunction:

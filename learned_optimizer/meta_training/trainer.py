@@ -70,7 +70,6 @@ class MetaTrainer:
 
     Raises:
         ValueError: If an argument is out of its range.
-        RuntimeError: If Keras runs on another backend than TensorFlow.
     """
 
     def __init__(
@@ -94,11 +93,6 @@ class MetaTrainer:
         seed: int = 0,
         card: Mapping[str, Any] | None = None,
     ) -> None:
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "Meta-training differentiates with TensorFlow. Set KERAS_BACKEND=tensorflow before Keras is imported. "
-                f"Received: {keras.backend.backend()}"
-            )
         for name, value in (
             ("episode_length", episode_length),
             ("unroll_length", unroll_length),

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 from contract import learned, path, value, values
 
+from learned_optimizer import LearnedOptimizer
+
 
 def run(optimizer, variables, gradients, mode="eager"):
     def step():
@@ -186,3 +188,5 @@ def test_errors_of_a_learned_optimizer():
     for arguments in ({"nonfinite": "ignore"}, {"state_dtype": "float16"}, {"momentum": 0.9}):
         with pytest.raises(ValueError, match=next(iter(arguments))):
             learned(**arguments)
+    with pytest.raises(ValueError, match="0.001.*learning_rate="):
+        LearnedOptimizer(0.001)
