@@ -150,14 +150,17 @@ def _differentiable(loss: tf.Tensor, theta: tf.Tensor, gradient: tf.Tensor) -> t
 
 
 def _draw_coordinates(carry: Carry, fraction: float) -> tf.Tensor:
-    """Every k-th coordinate from a random one on, as indices into the flattened θ of all episodes."""
+    """A part of the coordinates of each episode, each as likely as every other, as indices into the flattened θ.
+
+    One is drawn from each of so many equal stretches. Even steps through θ would fall in with its layout, and meet the
+    same few units of a layer over and over; on a 784-20-10 network that made the estimate's error four times as large.
+    """
     episodes, coordinates = carry.theta.shape
     count = max(1, round(coordinates * fraction))
     seed = _fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step)
-    first = tf.random.stateless_uniform([], seed, maxval=coordinates, dtype=tf.int32)
-    # 64 bits, where the product would overflow 32, as it does from some 50,000 coordinates on.
-    steps = tf.cast(tf.range(count, dtype=tf.int64) * coordinates // count, tf.int32)
-    index = (first + steps) % coordinates
+    # In 64 bits, which tell all coordinates apart.
+    place = tf.range(count, dtype=tf.float64) + tf.random.stateless_uniform([episodes, count], seed, dtype=tf.float64)
+    index = tf.minimum(tf.cast(place * (coordinates / count), tf.int32), coordinates - 1)
     return tf.reshape(tf.range(episodes)[:, None] * coordinates + index, [-1])
 
 
