@@ -52,6 +52,11 @@ def command_line(values: flags.FlagValues, omit: Collection[str]) -> str:
 
 def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
     """Parses the command line and calls `main`; a `CommandError` is printed as one line, with exit status 2."""
+    run_on_names(lambda names: _without_names(main, names), define_flags)
+
+
+def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> None:
+    """The same for a command that takes names beside its flags."""
     define_flags()
     for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
         if module.startswith(PACKAGE):
@@ -64,14 +69,18 @@ def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
         # TensorFlow Datasets logs its searches.
         logging.set_verbosity(logging.WARNING)
         try:
-            if len(arguments) > 1:
-                raise CommandError(f"every argument must be a flag, --name=value. Received: {' '.join(arguments[1:])}")
-            main()
+            main(arguments[1:])
         except CommandError as error:
             print(f"{program}: {error}", file=sys.stderr)
             sys.exit(2)
 
     app.run(call, flags_parser=_parse)
+
+
+def _without_names(main: Callable[[], None], names: list[str]) -> None:
+    if names:
+        raise CommandError(f"every argument must be a flag, --name=value. Received: {' '.join(names)}")
+    main()
 
 
 def _parse(arguments: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from learned_optimizer.evaluation.summary import half_width
 from learned_optimizer.files import replaced_file
 
 
-@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def plot_curves(
     curves: Mapping[str, np.ndarray], path: str | Path, title: str = "", emphasized: Collection[str] = ()
 ) -> None:
@@ -27,7 +27,14 @@ def plot_curves(
 
     path = Path(path)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
+    draw_curves(figure.subplots(), curves, title, emphasized)
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
+
+
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
+def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasized: Collection[str]) -> None:
+    """Draws what `plot_curves` does, into axes of matplotlib."""
     for label, values in curves.items():
         steps = np.arange(values.shape[1])
         mean, half = values.mean(axis=0), half_width(values)
@@ -41,5 +48,3 @@ def plot_curves(
     axes.margins(x=0.01)
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False)
-    with replaced_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")

@@ -47,7 +47,7 @@ def summarize(curves: Mapping[str, np.ndarray], baselines: Collection[str]) -> p
             row[f"{measure}_ci"] = float(half_width(value))
             if reference is not None:
                 ratio = value.mean() / values[reference].mean()
-                low, high = _bootstrap_ratio(value, values[reference])
+                low, high = bootstrap_ratio(value, values[reference])
                 row |= {f"{measure}_ratio": ratio, f"{measure}_ratio_low": low, f"{measure}_ratio_high": high}
     for label, curve in curves.items():
         rows[label]["sum"] = curve.sum(axis=1).mean()
@@ -55,7 +55,8 @@ def summarize(curves: Mapping[str, np.ndarray], baselines: Collection[str]) -> p
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
 
 
-def _bootstrap_ratio(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float]:
+def bootstrap_ratio(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float]:
+    """The 95 % interval of mean(values) / mean(reference), two `[episodes]` that are paired."""
     index = np.random.default_rng(0).integers(len(values), size=(samples, len(values)))
     ratios = values[index].mean(axis=1) / reference[index].mean(axis=1)
     low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])

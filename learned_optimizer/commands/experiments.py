@@ -1,0 +1,52 @@
+"""Repeats the experiments of the paper: experiments.py NAME ..., experiments.py list, experiments.py report."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from absl import flags
+
+from learned_optimizer.commands.entry import CommandError, run_on_names
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_boolean("retrain", False, "Meta-train the optimizer first, in place of the shipped preset.")
+    flags.DEFINE_boolean("smoke", False, "A few steps only, in about half a minute, to see that everything works.")
+    flags.DEFINE_string("out", "results", "Directory for the results, one folder an experiment.")
+    flags.DEFINE_string("runs", "runs", "Directory for the meta-training of --retrain; one that was stopped goes on.")
+
+
+def main(names: list[str]) -> None:
+    """Runs the named experiments, or lists them, or writes the page on their results."""
+    from learned_optimizer.experiments import EXPERIMENTS, TRAINING, meta_train, write_report
+
+    values = flags.FLAGS
+    unknown = set(names) - set(EXPERIMENTS) - {"list", "report"}
+    if not names or unknown:
+        raise CommandError(
+            f"expected the names of experiments, of {', '.join(EXPERIMENTS)}; or list, or report. "
+            f"Received: {' '.join(sorted(unknown)) or 'none'}"
+        )
+    out = Path(values.out)
+    for name in names:
+        if name == "list":
+            for key, experiment in EXPERIMENTS.items():
+                print(f"{key:20} {experiment.minutes:4g} min  {experiment.claim}")
+        elif name == "report":
+            print(f"Written: {write_report(out)}")
+        else:
+            experiment = EXPERIMENTS[name]
+            try:
+                optimizer = experiment.preset
+                if values.retrain:
+                    optimizer = meta_train(TRAINING[optimizer], Path(values.runs) / optimizer, values.smoke)
+                experiment.evaluate(out / name, optimizer, values.smoke)
+            except subprocess.CalledProcessError as error:
+                raise CommandError(f"{name} was not finished; see above.") from error
+
+
+def command() -> None:
+    """The console script."""
+    run_on_names(main, define_flags)

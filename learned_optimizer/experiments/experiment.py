@@ -1,0 +1,96 @@
+"""What an experiment is: commands that a user can type, and what the paper says of their outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from learned_optimizer.meta_training.run import CONFIG
+
+BASELINES = ("adam", "sgd", "nag", "rmsprop")
+# An experiment in about half a minute, to see that it works; its numbers mean nothing.
+SMOKE_TRAIN = ("--epochs=1", "--rounds_per_epoch=1", "--episodes=1", "--validation_episodes=1")
+SMOKE_EVALUATE = ("--num_steps=10", "--test_episodes=2", "--tuning_episodes=1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A comparison, or several, with one learned optimizer.
+
+    Attributes:
+        claim: What the paper says, with the figure.
+        preset: The learned optimizer, a shipped preset; `TRAINING` has the flags that train.py made it with.
+        flags: Of evaluate.py.
+        parts: Flags of several comparisons by name, beside `flags`; each is written into a folder of its own.
+        baselines: What the learned optimizer is compared with.
+        paper: Losses in the paper by step: of its LSTM, and of the best baseline.
+        minutes: About how long it takes on two CPU cores.
+        finish: Called with the folder of the results once all parts are there, to draw a figure of them together.
+    """
+
+    claim: str
+    preset: str
+    flags: tuple[str, ...]
+    parts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    baselines: tuple[str, ...] = BASELINES
+    paper: Mapping[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    minutes: float = 1.5
+    finish: Callable[[Path], None] | None = None
+
+    def evaluate(self, out: Path, optimizer: str, smoke: bool = False) -> None:
+        """Runs evaluate.py for each part.
+
+        Args:
+            out: The folder of the results.
+            optimizer: The learned optimizer: the preset, or the folder of a meta-training.
+            smoke: Whether to make a few steps against Adam only, and of many parts only two.
+
+        Raises:
+            subprocess.CalledProcessError: If a comparison fails; it has said why.
+        """
+        baselines = ("adam",) if smoke else self.baselines
+        parts = list((self.parts or {"": ()}).items())
+        for part, flags in parts[:2] if smoke else parts:
+            run_command(
+                "evaluate",
+                [
+                    *self.flags,
+                    *flags,
+                    f"--optimizers={','.join([optimizer, *baselines])}",
+                    *(SMOKE_EVALUATE if smoke else ()),
+                    f"--out={out / part}",
+                ],
+            )
+        if self.finish:
+            self.finish(out)
+
+
+def meta_train(flags: Sequence[str], run: Path, smoke: bool = False) -> str:
+    """Runs train.py, or goes on with a run that was stopped; returns the run's folder.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails; it has said why.
+    """
+    if (run / CONFIG).exists():
+        run_command("train", ["--resume", f"--run_dir={run}"])
+    else:
+        run_command("train", [*flags, *(SMOKE_TRAIN if smoke else ()), f"--run_dir={run}"])
+    return str(run)
+
+
+def run_command(name: str, flags: Sequence[str]) -> None:
+    """Runs train.py or evaluate.py, wherever the library is installed, in a process of its own.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    print(f"\n$ python {shlex.join([f'{name}.py', *flags])}", flush=True)
+    start = f"import sys; sys.argv[0] = '{name}.py'; import learned_optimizer_commands as c; c.{name}()"
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    subprocess.run([sys.executable, "-c", start, *flags], check=True, env=os.environ | {"PYTHONPATH": path})

@@ -1,0 +1,81 @@
+"""The committed results of experiments, read back from their folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from learned_optimizer.evaluation.baselines import LABELS
+from learned_optimizer.evaluation.summary import bootstrap_ratio
+from learned_optimizer.evaluation.tuning import FINAL_STEPS
+
+
+class Ratio(NamedTuple):
+    """The loss of a learned optimizer against that of the best baseline at a step, with a 95 % interval.
+
+    Attributes:
+        learned: Mean over the episodes and over the 10 steps that end at the step.
+        best: The same of the baseline that has the least.
+        baseline: Its label.
+        ratio: `learned / best`.
+        low: Where the ratio's interval begins.
+        high: Where it ends.
+    """
+
+    learned: float
+    best: float
+    baseline: str
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def outcome(self) -> str:
+        """Whether the learned optimizer is lower, as far as the interval tells."""
+        return "lower" if self.high < 1 else "higher" if self.low > 1 else "no clear difference"
+
+
+def read_curves(folder: Path) -> dict[str, np.ndarray]:
+    """The curves that evaluate.py wrote, `[episodes, steps]` by label; the learned optimizer is the first."""
+    frame = pd.read_csv(folder / "curves.csv")
+    return {
+        str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy()
+        for label, part in frame.groupby("optimizer", sort=False)
+    }
+
+
+def is_baseline(label: str) -> bool:
+    """Whether a label of the curves is a baseline's, which ends in its rate."""
+    return label.split(" (")[0] in LABELS.values()
+
+
+def ratio_at(curves: dict[str, np.ndarray], step: int) -> Ratio:
+    """Compares at a step, counted from 1.
+
+    Raises:
+        ValueError: If the curves do not reach so far.
+    """
+    length = min(curve.shape[1] for curve in curves.values())
+    if not FINAL_STEPS <= step <= length:
+        raise ValueError(f"`step` must be from {FINAL_STEPS} to {length}, the length of the curves. Received: {step}")
+    values = {label: curve[:, step - FINAL_STEPS : step].mean(axis=1) for label, curve in curves.items()}
+    return _compare(values)
+
+
+def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:
+    """Compares the mean over all steps."""
+    return _compare({label: curve.mean(axis=1) for label, curve in curves.items()})
+
+
+def _compare(values: dict[str, np.ndarray]) -> Ratio:
+    learned = next(label for label in values if not is_baseline(label))
+    best = min(
+        (label for label in values if is_baseline(label)),
+        key=lambda label: np.nan_to_num(values[label].mean(), nan=np.inf),
+    )
+    low, high = bootstrap_ratio(values[learned], values[best])
+    means = float(values[learned].mean()), float(values[best].mean())
+    return Ratio(*means, best, means[0] / means[1], low, high)

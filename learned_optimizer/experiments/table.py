@@ -1,0 +1,130 @@
+"""The experiments of Andrychowicz et al. (2016), and how their optimizers are meta-trained."""
+
+from __future__ import annotations
+
+import itertools
+
+from learned_optimizer.experiments.experiment import Experiment
+from learned_optimizer.experiments.figures import plot_grid
+
+_MNIST = ("--problem=mnist",)
+_GLOROT = ("--initialization=glorot",)
+_ALL_INITIALIZATIONS = ("--initialization=normal", "--initialization=glorot")
+
+# The flags of train.py that made each preset.
+TRAINING: dict[str, tuple[str, ...]] = {
+    "quadratic": (
+        "--problem=quadratic",
+        "--preprocessing=log_and_sign",
+        "--meta_loss=log",
+        "--monitor=val_log_loss",
+        "--coordinate_fraction=0.25",
+        "--epochs=15",
+        "--rounds_per_epoch=40",
+        "--description=Meta-trained on 10-dimensional Gaussian quadratics, 100 steps",
+    ),
+    "digits": (
+        "--problem=digits",
+        *_ALL_INITIALIZATIONS,
+        "--meta_loss=log",
+        "--monitor=val_log_loss",
+        "--coordinate_fraction=0.25",
+        "--epochs=20",
+        "--rounds_per_epoch=25",
+        "--validation_episodes=16",
+        "--description=Meta-trained on a 64-20-10 sigmoid network on scikit-learn's digits, 100 steps",
+    ),
+    "mnist": (
+        "--problem=mnist",
+        *_ALL_INITIALIZATIONS,
+        "--monitor=val_log_loss",
+        "--coordinate_fraction=0.1",
+        "--epochs=50",
+        "--rounds_per_epoch=25",
+        "--validation_episodes=16",
+        "--description=Meta-trained on a 784-20-10 sigmoid network on MNIST, 100 steps",
+    ),
+}
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "quadratic": Experiment(
+        "On new quadratics the LSTM ends lower than every tuned baseline (figure 4, left).",
+        "quadratic",
+        ("--problem=quadratic",),
+        paper={20: (0.15, 0.20), 40: (0.080, 0.13), 80: (0.046, 0.061), 100: (0.040, 0.052)},
+    ),
+    "mnist": Experiment(
+        "On MNIST the LSTM ends lower than every tuned baseline (figure 4, centre).",
+        "mnist",
+        _MNIST,
+        paper={20: (0.46, 1.32), 100: (0.25, 0.31)},
+    ),
+    "mnist-glorot": Experiment(
+        "The same from Glorot weights, as networks are initialised today (not in the paper).",
+        "mnist",
+        (*_MNIST, *_GLOROT),
+    ),
+    "mnist-200": Experiment(
+        "It keeps its lead to 200 steps, though it was trained on 100 (figure 4, right).",
+        "mnist",
+        (*_MNIST, "--num_steps=200"),
+        paper={200: (0.21, 0.26)},
+        minutes=3,
+    ),
+    "mnist-40": Experiment(
+        "It generalizes to 40 hidden units (figure 5, left).",
+        "mnist",
+        (*_MNIST, "--hidden_sizes=40"),
+        paper={100: (0.195, 0.31)},
+    ),
+    "mnist-40-glorot": Experiment(
+        "The same from Glorot weights (not in the paper).",
+        "mnist",
+        (*_MNIST, *_GLOROT, "--hidden_sizes=40"),
+    ),
+    "mnist-2layer": Experiment(
+        "It generalizes to two hidden layers (figure 5, centre). Here θ_0 ~ N(0, 0.1²): with the deviation of 0.01 "
+        "that the other rows have, no optimizer leaves the initial plateau in 100 steps.",
+        "mnist",
+        (*_MNIST, "--hidden_sizes=20,20", "--stddev=0.1"),
+        paper={100: (0.33, 0.71)},
+    ),
+    "mnist-2layer-glorot": Experiment(
+        "The same from Glorot weights (not in the paper).",
+        "mnist",
+        (*_MNIST, *_GLOROT, "--hidden_sizes=20,20"),
+    ),
+    "mnist-relu": Experiment(
+        "With ReLU units it fails: it does not generalize to another activation (figure 5, right).",
+        "mnist",
+        (*_MNIST, "--activation=relu"),
+        paper={100: (2.57, 0.33)},
+    ),
+    "mnist-relu-glorot": Experiment(
+        "The same from Glorot weights (not in the paper).",
+        "mnist",
+        (*_MNIST, *_GLOROT, "--activation=relu"),
+    ),
+    "mnist-grid": Experiment(
+        "With one or two layers of 5 to 50 units it ends lower than Adam (figure 6). θ_0 ~ N(0, 0.1²).",
+        "mnist",
+        (*_MNIST, "--stddev=0.1"),
+        parts={
+            f"{layers}x{units}": ("--hidden_sizes=" + ",".join([str(units)] * layers),)
+            for layers, units in itertools.product((1, 2), (5, 20, 35, 50))
+        },
+        baselines=("adam",),
+        minutes=8,
+        finish=plot_grid,
+    ),
+    "digits": Experiment(
+        "The smaller problem of the quick start, θ_0 ~ N(0, 0.01²) (not in the paper).",
+        "digits",
+        ("--problem=digits",),
+    ),
+    "digits-glorot": Experiment(
+        "The same from Glorot weights (not in the paper).",
+        "digits",
+        ("--problem=digits", *_GLOROT),
+    ),
+}

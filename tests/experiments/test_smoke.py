@@ -1,0 +1,56 @@
+"""Each experiment in its smoke mode, by the real command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from learned_optimizer.experiments import EXPERIMENTS
+from learned_optimizer.problems import DatasetUnavailableError, load_images
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "experiments.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def needs(problem):
+    if problem in ("quadratic", "digits"):
+        return
+    try:
+        load_images(problem)
+    except DatasetUnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("problem", sorted({e.flags[0].removeprefix("--problem=") for e in EXPERIMENTS.values()}))
+def test_all_experiments_on_a_problem(problem, tmp_path):
+    needs(problem)
+    names = [name for name, e in EXPERIMENTS.items() if e.flags[0] == f"--problem={problem}"]
+    result = run(*names, "--smoke", f"--out={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    for name in names:
+        assert list((tmp_path / name).rglob("curves.csv"))
+        assert list((tmp_path / name).rglob("run.json"))
+        assert list((tmp_path / name).rglob("*.png"))
+
+
+def test_meta_training_first(tmp_path):
+    arguments = ("digits", "--retrain", "--smoke", f"--out={tmp_path / 'results'}", f"--runs={tmp_path / 'runs'}")
+    for _ in range(2):  # The second goes on with a run that is complete.
+        result = run(*arguments)
+        assert result.returncode == 0, result.stderr
+    assert "--resume" in result.stdout
+    assert "runs/digits" in (tmp_path / "results/digits/table.md").read_text()
+
+
+def test_names_are_listed_and_others_refused():
+    listed = run("list").stdout
+    assert all(name in listed for name in EXPERIMENTS)
+    for arguments in ((), ("mnist-60",)):
+        result = run(*arguments)
+        assert result.returncode == 2
+        assert "mnist-40" in result.stderr
+        assert "Traceback" not in result.stderr
