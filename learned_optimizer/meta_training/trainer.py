@@ -15,6 +15,7 @@ import tensorflow as tf
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.stagger import Stagger, join, part
 from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
@@ -41,9 +42,10 @@ class MetaTrainer:
     model.compile(optimizer=trainer.optimizer())
     ```
 
-    A round runs a batch of episodes from θ_0 to their last step, truncated into unrolls; each unroll ends in a
-    meta-step, one update of φ. After each epoch of some rounds φ is evaluated on fixed validation episodes, and the
-    best φ is kept (Andrychowicz et al., 2016, section 3: truncated back-propagation, Adam on φ, early stopping).
+    A round makes as many steps as an episode has, with a batch of episodes that are staggered (see `Stagger`), and is
+    truncated into unrolls; each unroll ends in a meta-step, one update of φ. After each epoch of some rounds φ is
+    evaluated on fixed validation episodes, and the best φ is kept (Andrychowicz et al., 2016, section 3: truncated
+    back-propagation, Adam on φ, early stopping).
 
     Args:
         problem: The distribution of optimizees.
@@ -52,7 +54,7 @@ class MetaTrainer:
         validation_problem: What the validation episodes are drawn from; `problem`, with other seeds, if none is given.
         episode_length: Steps of an episode.
         unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
-        episodes: Episodes in a round, averaged in the meta-loss.
+        episodes: Episodes in a batch, averaged in the meta-loss.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log f(θ_t), in which a percent of a small
             loss, late in an episode, counts as much as a percent of a large one.
@@ -148,6 +150,10 @@ class MetaTrainer:
         self._loss_weights = tf.constant(_loss_weights(meta_loss, unroll_length))
         self._consecutive_nonfinite = 0
         self._epoch_sums = np.zeros(4)  # loss, gradient norm, meta-steps that count, meta-steps skipped
+        self._stagger = Stagger(episodes, episode_length // unroll_length)
+        self._carries: list[Carry] = []  # One a group; none before the first meta-step.
+        self._meta_step_of_batch = 0
+        self._episodes_begun = 0
         self._start = tf.function(lambda seeds: start(problem, self.rule, seeds))
         self._meta_step = tf.function(self._make_meta_step)
         self._validation_start = tf.function(lambda seeds: start(self.validation_problem, self.rule, seeds))
@@ -264,15 +270,15 @@ class MetaTrainer:
         return np.concatenate(losses)[:-1]
 
     def _round(self) -> float:
-        seeds = [make_seed(self.seed, TRAIN_STREAM, self.rounds * self.episodes + i) for i in range(self.episodes)]
-        carry = self._start(tf.stack(seeds))
         losses = []
-        for _ in range(self.episode_length // self.unroll_length):
-            loss, norm, carry = self._meta_step(carry)
+        for _ in range(self._stagger.num_unrolls):
+            self._begin_episodes()
+            loss, norm, self._carries = self._meta_step(self._carries)
             if np.isfinite(norm) and np.isfinite(loss):
                 self._consecutive_nonfinite = 0
                 self._epoch_sums += (float(loss), float(norm), 1, 0)
             else:
+                self._carries = []  # They may be lost: all episodes begin anew.
                 self._consecutive_nonfinite += 1
                 self._epoch_sums += (0, 0, 0, 1)
                 if self._consecutive_nonfinite >= self.max_nonfinite:
@@ -283,6 +289,21 @@ class MetaTrainer:
                     )
             losses.append(float(loss))
         return float(np.mean(losses))
+
+    def _begin_episodes(self) -> None:
+        if not self._carries:
+            self._meta_step_of_batch = 0
+        carries = []
+        for group in range(self._stagger.groups):
+            if self._stagger.begins(group, self._meta_step_of_batch):
+                first = self._episodes_begun
+                self._episodes_begun += self._stagger.group_size
+                seeds = [make_seed(self.seed, TRAIN_STREAM, episode) for episode in range(first, self._episodes_begun)]
+                carries.append(self._start(tf.stack(seeds)))
+            else:
+                carries.append(self._carries[group])
+        self._meta_step_of_batch += 1
+        self._carries = carries
 
     def _end_epoch(self) -> None:
         curves = self.validate()
@@ -304,7 +325,7 @@ class MetaTrainer:
         self.history.append(row)
         self._epoch_sums[:] = 0
 
-    def _make_meta_step(self, carry: Carry) -> tuple[tf.Tensor, tf.Tensor, Carry]:
+    def _make_meta_step(self, carries: list[Carry]) -> tuple[tf.Tensor, tf.Tensor, list[Carry]]:
         variables = list(self._weights.values())
         with tf.GradientTape() as tape:
             weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
@@ -312,7 +333,7 @@ class MetaTrainer:
                 self.problem,
                 self.rule,
                 weights,
-                truncate(carry),
+                truncate(join(carries)),
                 self.unroll_length,
                 self.second_derivatives,
                 self.coordinate_fraction,
@@ -326,7 +347,7 @@ class MetaTrainer:
             lambda: self._meta_optimizer.apply(gradients, variables),
             lambda: None,
         )
-        return tf.reduce_mean(losses), norm, carry
+        return tf.reduce_mean(losses), norm, part(carry, self._stagger.groups)
 
     def _make_validation_unroll(self, carry: Carry) -> tuple[tf.Tensor, Carry]:
         weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
@@ -337,11 +358,14 @@ class MetaTrainer:
         arrays |= {f"best/{name}": value for name, value in self.best_weights.items()}
         arrays |= {f"adam/{i}": np.asarray(v) for i, v in enumerate(self._meta_optimizer.variables)}
         arrays["epoch_sums"] = self._epoch_sums
+        arrays |= {f"carry/{i}": tensor.numpy() for i, tensor in enumerate(tf.nest.flatten(self._carries))}
         state = {
             "rounds": self.rounds,
             "seconds": self.seconds,
             "history": self.history,
             "consecutive_nonfinite": self._consecutive_nonfinite,
+            "meta_step_of_batch": self._meta_step_of_batch,
+            "episodes_begun": self._episodes_begun,
         }
         run.save_checkpoint(arrays, state)
         run.save_history(self.history)
@@ -360,6 +384,17 @@ class MetaTrainer:
         self.seconds = state["seconds"]
         self.history = [dict(row) for row in state["history"]]
         self._consecutive_nonfinite = state["consecutive_nonfinite"]
+        carried = [arrays[name] for name in sorted((n for n in arrays if n.startswith("carry/")), key=_number)]
+        if carried:
+            self._carries = []
+            self._begin_episodes()  # For the structure.
+            self._carries = tf.nest.pack_sequence_as(self._carries, [tf.constant(array) for array in carried])
+        self._meta_step_of_batch = state["meta_step_of_batch"]
+        self._episodes_begun = state["episodes_begun"]
+
+
+def _number(name: str) -> int:
+    return int(name.split("/")[1])
 
 
 def _loss_weights(meta_loss: str, unroll_length: int) -> np.ndarray:

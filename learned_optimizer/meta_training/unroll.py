@@ -29,7 +29,7 @@ class Carry(NamedTuple):
         gradient: ∇_t, `[episodes, num_coordinates]`.
         problem_state: The problems' states after step t, stacked along a first axis of episodes.
         seeds: One seed an episode, `[episodes, 2]`.
-        step: t, a scalar.
+        step: t of every episode, `[episodes]`.
     """
 
     theta: tf.Tensor
@@ -47,7 +47,7 @@ def start(problem: Problem, rule: Rule, seeds: tf.Tensor) -> Carry:
     theta = tf.stack([problem.flatten(parameters) for parameters, _ in samples])
     rule_state = rule.initial_state(theta.shape[0] * theta.shape[1], dtype=theta.dtype.name)
     problem_state = _stack([state for _, state in samples])
-    step = tf.constant(0)
+    step = tf.zeros([len(samples)], tf.int32)
     loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step, second_derivatives=False)
     return Carry(theta, rule_state, loss, gradient, problem_state, seeds, step)
 
@@ -71,14 +71,14 @@ def unroll(
         problem: The distribution of optimizees.
         rule: The update rule m.
         weights: φ.
-        carry: Where the episodes stand, at step t.
+        carry: Where the episodes stand; not all need be at the same step.
         num_steps: How many updates to make.
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
             dependency: ∂∇_t/∂φ = 0.
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
 
     Returns:
-        f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry at step t + num_steps.
+        f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry `num_steps` later.
     """
     # One XLA program for all steps: it fuses the arithmetic of the gates, which is bound by memory.
     compiled_rule = tf.function(rule.__call__, jit_compile=True)
@@ -129,7 +129,7 @@ def _evaluate(
     problem: Problem, theta: tf.Tensor, state: Nest, seeds: tf.Tensor, step: tf.Tensor, second_derivatives: bool
 ) -> tuple[tf.Tensor, tf.Tensor, Nest]:
     """f(θ) and ∇f(θ) of every episode, `[episodes]` and `[episodes, num_coordinates]`, and the next states."""
-    batches = _stack([batch(problem, seed, step) for seed in tf.unstack(seeds)])
+    batches = _stack([batch(problem, *episode) for episode in zip(tf.unstack(seeds), tf.unstack(step), strict=True)])
     point = theta if second_derivatives else tf.stop_gradient(theta)
     with tf.GradientTape() as tape:
         tape.watch(point)
@@ -157,7 +157,7 @@ def _draw_coordinates(carry: Carry, fraction: float) -> tf.Tensor:
     """
     episodes, coordinates = carry.theta.shape
     count = max(1, round(coordinates * fraction))
-    seed = _fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step)
+    seed = _fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step[0])
     # In 64 bits, which tell all coordinates apart.
     place = tf.range(count, dtype=tf.float64) + tf.random.stateless_uniform([episodes, count], seed, dtype=tf.float64)
     index = tf.minimum(tf.cast(place * (coordinates / count), tf.int32), coordinates - 1)

@@ -12,7 +12,15 @@ SEEDS = tf.stack([make_seed(1), make_seed(2)])
 
 
 def indices(coordinates, fraction, seed, episodes=1):
-    carry = Carry(tf.zeros([episodes, coordinates]), (), None, None, (), tf.stack([seed] * episodes), tf.constant(0))
+    carry = Carry(
+        tf.zeros([episodes, coordinates]),
+        (),
+        None,
+        None,
+        (),
+        tf.stack([seed] * episodes),
+        tf.zeros([episodes], tf.int32),
+    )
     return _draw_coordinates(carry, fraction).numpy()
 
 

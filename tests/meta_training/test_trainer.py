@@ -82,8 +82,8 @@ def test_resuming_in_the_middle_of_an_epoch_gives_them_too(uninterrupted, tmp_pa
 
 def test_the_best_weights_are_those_with_the_lowest_validation_loss():
     # A rate at which the validation loss rises again.
-    trainer = make_trainer(learning_rate=0.3)
-    history = trainer.fit(4, 2, verbose=0)
+    trainer = make_trainer(learning_rate=3.0)
+    history = trainer.fit(3, 2, verbose=0)
     assert trainer.best == history["val_loss"].min() < history["val_loss"].iloc[-1]
     again = make_trainer(weights=trainer.best_weights)
     np.testing.assert_allclose(again.validate().mean(), trainer.best, rtol=1e-6)

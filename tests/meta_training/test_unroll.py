@@ -43,7 +43,7 @@ def test_is_a_plain_loop_for_each_episode(episode, smooth, rule, weights, episod
     expected, gradients, path, h = step_by_step(smooth, rule, weights, SEEDS[episode], 2 * NUM_STEPS)
     np.testing.assert_allclose(losses[:, episode], expected, rtol=1e-10)
     for carry, t in zip(carries, (0, NUM_STEPS, 2 * NUM_STEPS), strict=True):
-        assert int(carry.step) == t
+        np.testing.assert_array_equal(carry.step, t)
         np.testing.assert_allclose(carry.theta[episode], path[t], rtol=1e-10)
         np.testing.assert_allclose(carry.gradient[episode], gradients[t], rtol=1e-9)
     coordinates = slice(5 * episode, 5 * (episode + 1))
