@@ -35,7 +35,7 @@ def define_flags() -> None:
     flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
     flags.DEFINE_integer("episode_length", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
-    flags.DEFINE_integer("episodes", 4, "Episodes in a round, averaged in the meta-loss.", lower_bound=1)
+    flags.DEFINE_integer("episodes", 5, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
     flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
     flags.DEFINE_boolean("second_derivatives", False, "Keep the dependency of gradients on φ, which the paper drops.")
     flags.DEFINE_float(
@@ -45,7 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
     flags.DEFINE_integer("epochs", 20, "Epochs of meta-training; φ is validated after each.", lower_bound=1)
-    flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds of episodes in an epoch.", lower_bound=1)
+    flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds in an epoch, each of as many steps as an episode.", lower_bound=1)
     flags.DEFINE_integer("validation_episodes", 8, "Episodes that φ is validated on.", lower_bound=1)
     flags.DEFINE_enum("monitor", "val_loss", list(MONITORS), "Validation loss that the best φ is chosen by.")
     flags.DEFINE_float("max_minutes", None, "Stop after so many minutes of meta-training.", lower_bound=0.0)

@@ -54,7 +54,8 @@ class MetaTrainer:
         validation_problem: What the validation episodes are drawn from; `problem`, with other seeds, if none is given.
         episode_length: Steps of an episode.
         unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
-        episodes: Episodes in a batch, averaged in the meta-loss.
+        episodes: Episodes in a batch, averaged in the meta-loss; as many as an episode has unrolls, or a multiple, are
+            staggered evenly.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log f(θ_t), in which a percent of a small
             loss, late in an episode, counts as much as a percent of a large one.
@@ -83,7 +84,7 @@ class MetaTrainer:
         validation_problem: Problem | None = None,
         episode_length: int = 100,
         unroll_length: int = 20,
-        episodes: int = 4,
+        episodes: int = 5,
         meta_loss: str = "sum",
         second_derivatives: bool = False,
         coordinate_fraction: float = 1.0,
