@@ -45,7 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
     flags.DEFINE_integer("epochs", 20, "Epochs of meta-training; φ is validated after each.", lower_bound=1)
-    flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds in an epoch, each of as many steps as an episode.", lower_bound=1)
+    flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds, of as many steps as an episode, in an epoch.", lower_bound=1)
     flags.DEFINE_integer("validation_episodes", 8, "Episodes that φ is validated on.", lower_bound=1)
     flags.DEFINE_enum("monitor", "val_loss", list(MONITORS), "Validation loss that the best φ is chosen by.")
     flags.DEFINE_float("max_minutes", None, "Stop after so many minutes of meta-training.", lower_bound=0.0)
