@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -64,6 +64,29 @@ def chain(done: Any, tensor: Any) -> Any:
         return tensor
     never = ops.logical_and(ops.isnan(done[0]), ops.isfinite(done[0]))
     return ops.where(never, 0.0, tensor)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one XLA program wherever it is called, on the TensorFlow backend.
+
+    XLA fuses the arithmetic of a rule's gates, which is bound by memory; it is twice as fast. On other backends the
+    surrounding step is compiled, or not, as Keras has it.
+    """
+    if _backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def read(variable: Any) -> Any:
+    """The value of a slot, as a tensor; `ops.convert_to_tensor` passes a TensorFlow variable on as it is."""
+    value = ops.convert_to_tensor(variable)
+    if _backend() != "tensorflow":
+        return value
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(value)
 
 
 def take_reduced(optimizer: Any) -> None:

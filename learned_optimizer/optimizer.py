@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ from learned_optimizer.rules.base import Rule
 NONFINITE = ("skip_coordinate", "skip_step")
 STATE_DTYPES = {"float32": 4, "bfloat16": 2}
 # Coordinates that a rule is given at once. It bounds the temporaries of a step, which are about 1.5 kB a coordinate
-# for the paper's LSTM, and is large enough that the number of calls costs nothing.
-BLOCK_SIZE = 2**18
+# for the paper's LSTM; larger blocks are slower, smaller ones take longer to trace.
+BLOCK_SIZE = 2**16
 MAX_COUNT = 2**31 - 1
 
 
@@ -45,11 +46,13 @@ class Plan:
         members: What updates the variables of each group; the last one has those that no group selects.
         numbers: The group of each variable.
         parts: The blocks of the variables that a learned rule updates.
+        rules: What `_masked` makes of the rule of each group that has one, compiled, by the group's number.
     """
 
     members: tuple[Member, ...] = ()
     numbers: tuple[int, ...] = ()
     parts: tuple[Part, ...] = ()
+    rules: Mapping[int, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def is_learned(self, variable: int) -> bool:
         """Whether a learned rule updates the variable of this index."""
@@ -67,7 +70,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     φ is frozen, and part of the configuration: it travels with a saved model, and needs no file to be loaded again.
     The state h of every coordinate is kept in slot variables of `state_dtype`, whatever the variables' types are: for
     the paper's LSTM of two layers of 20 units 320 bytes a parameter, or 160 in bfloat16. `summary()` prints them.
-    A step takes the coordinates in blocks of 262,144, so that what it needs beside the state stays under 1 GiB.
+    A step takes the coordinates in blocks of 65,536, so that what it needs beside the state stays under 1 GiB.
 
     Several rules may share the work, and any Keras optimizer may be one of them; the first group that selects a
     variable updates it, and the others get `rule`:
@@ -207,7 +210,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
                 for variable in member.variables:
                     self._track_variable(variable)
-        self._plan = Plan(tuple(members), tuple(numbers), tuple(parts))
+        rules = {
+            number: backends.compiled(functools.partial(_masked, member.rule))
+            for number, member in enumerate(members)
+            if isinstance(member, Preset)
+        }
+        self._plan = Plan(tuple(members), tuple(numbers), tuple(parts), rules)
 
     def _add_counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "int32", aggregation="only_first_replica", name=name)
@@ -269,21 +277,18 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         for group, block, slot in self._plan.parts:
             if not any(segment.variable in gradients for segment in block.segments):
                 continue
-            preset = self._plan.members[group]
+            rule = self._plan.rules[group]
             if group not in phi:
-                phi[group] = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
+                weights = self._plan.members[group].weights
+                phi[group] = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
             with backends.after(done):
                 # Where no gradient is given, or none that is finite, value and state stay.
-                mask = gather(block, keep, "bool")
-                gradient = ops.where(mask, gather(block, gradients, "float32"), 0.0)
-                before = ops.convert_to_tensor(slot)
-                update, after = preset.rule(
-                    backends.chain(done, gradient),
-                    split(ops.cast(before, "float32"), preset.rule.state_sizes),
+                update, state = rule(
+                    backends.chain(done, gather(block, gradients, "float32")),
+                    gather(block, keep, "bool"),
+                    backends.read(slot),
                     {name: backends.chain(done, value) for name, value in phi[group].items()},
                 )
-                update = ops.where(mask, update, 0.0)
-                state = ops.where(mask, ops.cast(concatenate(after), self.state_dtype), before) if after else before
             backends.assign(self, [slot], [state])
             done = update
             for variable, piece in scatter(block, update):
@@ -359,6 +364,14 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     def __repr__(self) -> str:
         description = self.preset.card.get("description", "no record of its meta-training")
         return f"<LearnedOptimizer {self.name!r}: {type(self.preset.rule).__name__}, {description}>"
+
+
+def _masked(rule: Rule, gradient: Any, mask: Any, slot: Any, weights: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Calls a rule on a block; where the mask is false, the update is 0 and the slot stays."""
+    gradient = ops.where(mask, gradient, 0.0)
+    update, state = rule(gradient, split(ops.cast(slot, "float32"), rule.state_sizes), weights)
+    update = ops.where(mask, update, 0.0)
+    return update, ops.where(mask, ops.cast(concatenate(state), slot.dtype), slot) if state else slot
 
 
 def _read(counter: Any) -> int:

@@ -54,7 +54,8 @@ def test_a_rule_never_sees_more_than_a_block(monkeypatch):
     monkeypatch.setattr(optimizer, "BLOCK_SIZE", 16)
     variable = keras.Variable(np.zeros((10, 10)))
     LearnedOptimizer(Watched((2,))).apply([tf.ones((10, 10))], [variable])
-    assert seen == [16] * 6 + [4]
+    # Traced once for each size.
+    assert set(seen) == {16, 4}
 
 
 def test_slots_are_of_their_type_whatever_the_variables_are():
