@@ -20,11 +20,13 @@ class Stagger:
     Args:
         episodes: In a batch. They are parted into as many equal groups as there can be.
         num_unrolls: Unrolls in an episode; there are no more groups than these.
+        staggered: Whether there are groups at all, or all episodes begin together.
     """
 
-    def __init__(self, episodes: int, num_unrolls: int) -> None:
+    def __init__(self, episodes: int, num_unrolls: int, staggered: bool = True) -> None:
         self.num_unrolls = num_unrolls
-        self.groups = max(g for g in range(1, min(episodes, num_unrolls) + 1) if episodes % g == 0)
+        most = min(episodes, num_unrolls) if staggered else 1
+        self.groups = max(g for g in range(1, most + 1) if episodes % g == 0)
         self.group_size = episodes // self.groups
 
     def begins(self, group: int, meta_step: int) -> bool:

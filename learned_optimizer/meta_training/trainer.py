@@ -85,6 +85,7 @@ class MetaTrainer:
         episode_length: int = 100,
         unroll_length: int = 20,
         episodes: int = 5,
+        staggered: bool = False,
         meta_loss: str = "sum",
         second_derivatives: bool = False,
         coordinate_fraction: float = 1.0,
@@ -151,7 +152,7 @@ class MetaTrainer:
         self._loss_weights = tf.constant(_loss_weights(meta_loss, unroll_length))
         self._consecutive_nonfinite = 0
         self._epoch_sums = np.zeros(4)  # loss, gradient norm, meta-steps that count, meta-steps skipped
-        self._stagger = Stagger(episodes, episode_length // unroll_length)
+        self._stagger = Stagger(episodes, episode_length // unroll_length, staggered)
         self._carries: list[Carry] = []  # One a group; none before the first meta-step.
         self._meta_step_of_batch = 0
         self._episodes_begun = 0
@@ -270,26 +271,31 @@ class MetaTrainer:
             losses.append(unroll_losses.numpy())
         return np.concatenate(losses)[:-1]
 
+    def meta_step(self) -> float:
+        """Begins the episodes that are due, unrolls the batch, and updates φ; returns the mean of the losses.
+
+        Raises:
+            NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite.
+        """
+        self._begin_episodes()
+        loss, norm, self._carries = self._meta_step(self._carries)
+        if np.isfinite(norm) and np.isfinite(loss):
+            self._consecutive_nonfinite = 0
+            self._epoch_sums += (float(loss), float(norm), 1, 0)
+            return float(loss)
+        self._carries = []  # They may be lost: all episodes begin anew.
+        self._consecutive_nonfinite += 1
+        self._epoch_sums += (0, 0, 0, 1)
+        if self._consecutive_nonfinite >= self.max_nonfinite:
+            raise NonFiniteMetaGradientError(
+                f"The meta-gradient was not finite for {self._consecutive_nonfinite} meta-steps in a row: the "
+                "optimizees diverge. A lower meta learning rate, a smaller output scale or a shorter episode may "
+                "help. The best φ so far is kept."
+            )
+        return float(loss)
+
     def _round(self) -> float:
-        losses = []
-        for _ in range(self._stagger.num_unrolls):
-            self._begin_episodes()
-            loss, norm, self._carries = self._meta_step(self._carries)
-            if np.isfinite(norm) and np.isfinite(loss):
-                self._consecutive_nonfinite = 0
-                self._epoch_sums += (float(loss), float(norm), 1, 0)
-            else:
-                self._carries = []  # They may be lost: all episodes begin anew.
-                self._consecutive_nonfinite += 1
-                self._epoch_sums += (0, 0, 0, 1)
-                if self._consecutive_nonfinite >= self.max_nonfinite:
-                    raise NonFiniteMetaGradientError(
-                        f"The meta-gradient was not finite for {self._consecutive_nonfinite} meta-steps in a row: the "
-                        "optimizees diverge. A lower meta learning rate, a smaller output scale or a shorter episode "
-                        "may help. The best φ so far is kept."
-                    )
-            losses.append(float(loss))
-        return float(np.mean(losses))
+        return float(np.mean([self.meta_step() for _ in range(self._stagger.num_unrolls)]))
 
     def _begin_episodes(self) -> None:
         if not self._carries:

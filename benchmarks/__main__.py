@@ -1,0 +1,74 @@
+"""Runs the benchmarks: python -m benchmarks [--quick] [--only=TEXT] [--repeats=3] [--out=benchmarks/results]."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from benchmarks.suite import SUITE, markdown, ratios
+
+PACKAGES = ("learned-optimizer", "tensorflow", "keras", "numpy", "jax", "torch")
+
+
+def main() -> None:
+    """Measures all cases in turn, several times over, and writes and prints the medians and the ratios."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few cases, shortly, to see that all works")
+    parser.add_argument("--only", default="", help="cases whose name has this text in it; and the rates")
+    parser.add_argument("--repeats", type=int, default=3, help="how many times; the cases take turns")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
+    values = parser.parse_args()
+    if values.repeats < 1:
+        parser.error(f"--repeats must be at least 1. Received: {values.repeats}")
+    chosen = [m for m in SUITE if m.case == "rates" or values.only in m.name]
+    if values.quick:
+        chosen, values.repeats, values.seconds = [m for m in chosen if m.quick], 1, 0.1
+    missing = {m.name: m.missing() for m in chosen if m.missing()}
+    for name, package in missing.items():
+        print(f"Left out, for {package} is not installed: {name}")
+    chosen = [m for m in chosen if m.name not in missing]
+    rows = []
+    with tqdm(total=len(chosen) * values.repeats, unit="case") as progress:
+        for repeat in range(values.repeats):
+            for measurement in chosen:
+                progress.set_postfix_str(measurement.name)
+                rows.append({"name": measurement.name, "repeat": repeat, **measurement.run(values.seconds)})
+                progress.update()
+    frame = pd.DataFrame(rows)
+    table = frame.drop(columns="repeat").groupby("name", sort=False).median()
+    bars = ratios(table)
+    values.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(values.out / "measurements.csv", index=False)
+    text = f"{markdown(table.reset_index())}\n{markdown(bars)}"
+    (values.out / "table.md").write_text(text)
+    (values.out / "machine.json").write_text(json.dumps(_machine(), indent=2) + "\n")
+    print(f"\n{text}\nMedians of {values.repeats}. Written to {values.out}")
+
+
+def _machine() -> dict[str, str | int | None]:
+    import os
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(), **versions}
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""One measurement in a process of its own: python -m benchmarks.case NAME KEY=VALUE ...; prints a line of JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def meta_training(
+    implementation: str, problem: str, episodes: int = 1, fraction: float = 1.0, unroll: int = 20, seconds: float = 5.0
+) -> dict[str, float]:
+    """Meta-steps of an implementation: inner steps a second, seconds to the first, peak memory."""
+    began = time.perf_counter()
+    module = importlib.import_module(f"benchmarks.{implementation}")
+    imported, before = time.perf_counter(), _peak()
+    options = {"episodes": episodes, "fraction": fraction, "unroll_length": unroll}
+    meta_step = module.make_meta_step(problem, **(options if implementation == "library" else {}))
+    meta_step()
+    first = time.perf_counter() - imported
+    each = _time(meta_step, seconds)
+    return {
+        "inner_steps_per_second": unroll * episodes / each,
+        "first_seconds": first,
+        "import_seconds": imported - began,
+        "peak_mib": _peak(),
+        "working_mib": _peak() - before,
+    }
+
+
+def step(
+    implementation: str, optimizer: str, parameters: int, variables: int = 1, jit: bool = False, seconds: float = 5.0
+) -> dict[str, float]:
+    """Steps of an optimizer on so many parameters."""
+    module = importlib.import_module(f"benchmarks.{implementation}")
+    before = _peak()
+    began = time.perf_counter()
+    if implementation == "library":
+        run = module.make_step(optimizer, [(parameters // variables,)] * variables, jit)
+    else:
+        run = module.make_step(parameters)
+    run()
+    first = time.perf_counter() - began
+    return {"milliseconds": 1e3 * _time(run, seconds), "first_seconds": first, "working_mib": _peak() - before}
+
+
+def rates() -> dict[str, float]:
+    """The rates of `floor.measure_rates`."""
+    from benchmarks.floor import measure_rates
+
+    return measure_rates()
+
+
+def _time(function: Callable[[], Any], seconds: float) -> float:
+    function()
+    times: list[float] = []
+    while sum(times) < seconds or len(times) < 3:
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+CASES = {"meta_training": meta_training, "step": step, "rates": rates}
+
+if __name__ == "__main__":
+    arguments = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    print(json.dumps(CASES[sys.argv[1]](**{key: json.loads(value) for key, value in arguments.items()})))

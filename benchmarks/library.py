@@ -1,0 +1,61 @@
+"""What is measured: the library's own meta-step and optimizer step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import optimizees as o
+from learned_optimizer import LearnedOptimizer
+from learned_optimizer.meta_training import MetaTrainer
+from learned_optimizer.meta_training.unroll import start, unroll
+from learned_optimizer.presets.preset import Preset
+from learned_optimizer.problems.base import make_seed
+from learned_optimizer.rules import CoordinatewiseLSTM
+
+
+def make_meta_step(
+    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL
+) -> Callable[[], float]:
+    """A function that makes a meta-step of `MetaTrainer`, the start of new episodes included, and returns its loss."""
+    trainer = MetaTrainer(
+        o.library_problem(name),
+        CoordinatewiseLSTM(o.LSTM_SIZES),
+        episode_length=unroll_length * 5,
+        unroll_length=unroll_length,
+        episodes=episodes,
+        coordinate_fraction=fraction,
+        learning_rate=o.META_LEARNING_RATE,
+    )
+    return trainer.meta_step
+
+
+def meta_gradient(name: str, phi: Mapping[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+    """The sum of the losses of an unroll from θ_0, and its gradient in φ."""
+    problem, rule = o.library_problem(name), CoordinatewiseLSTM(o.LSTM_SIZES)
+    weights = {key: tf.constant(value) for key, value in phi.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        losses, _ = unroll(problem, rule, weights, start(problem, rule, make_seed(0)[None]), o.UNROLL)
+        total = tf.reduce_sum(losses)
+    return float(total), {key: value.numpy() for key, value in tape.gradient(total, weights).items()}
+
+
+def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bool = False) -> Callable[[], None]:
+    """A function that makes a step on variables of these shapes, by `"learned"`, `"adam"` or `"sgd"`."""
+    learned = Preset(CoordinatewiseLSTM(o.LSTM_SIZES), o.initial_phi(), {})
+    made = LearnedOptimizer(learned) if optimizer == "learned" else keras.optimizers.get(optimizer)
+    generator = np.random.default_rng(0)
+    variables = [keras.Variable(np.zeros(shape, "float32")) for shape in shapes]
+    gradients = [tf.constant(generator.standard_normal(shape).astype("float32")) for shape in shapes]
+    made.build(variables)
+    step = tf.function(lambda: made.apply(gradients, variables), jit_compile=jit_compile, autograph=False)
+
+    def run() -> None:
+        step()
+        variables[-1].numpy()
+
+    return run
