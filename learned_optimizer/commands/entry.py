@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 
+import tensorflow as tf
 from absl import app, flags, logging
 
 PACKAGE = "learned_optimizer"
@@ -68,6 +69,9 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
         program = os.path.basename(arguments[0])
         # TensorFlow Datasets logs its searches.
         logging.set_verbosity(logging.WARNING)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Otherwise TensorFlow takes all the memory there is.
+            tf.config.experimental.set_memory_growth(gpu, True)
         try:
             main(arguments[1:])
         except CommandError as error:

@@ -41,6 +41,8 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
     )
+    flags.DEFINE_boolean("staggered", False, "Let the episodes of a batch stand at different steps.")
+    flags.DEFINE_boolean("jit_compile", None, "Make a meta-step one XLA program; default: where a GPU is.")
     flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
@@ -95,6 +97,8 @@ def main() -> None:
             meta_loss=values.meta_loss,
             second_derivatives=values.second_derivatives,
             coordinate_fraction=values.coordinate_fraction,
+            staggered=values.staggered,
+            jit_compile=values.jit_compile,
             learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
             clip_norm=values.clip_norm or None,
             validation_episodes=values.validation_episodes,

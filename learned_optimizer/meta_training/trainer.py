@@ -54,13 +54,15 @@ class MetaTrainer:
         validation_problem: What the validation episodes are drawn from; `problem`, with other seeds, if none is given.
         episode_length: Steps of an episode.
         unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
-        episodes: Episodes in a batch, averaged in the meta-loss; as many as an episode has unrolls, or a multiple, are
-            staggered evenly.
+        episodes: Episodes in a batch, averaged in the meta-loss.
+        staggered: Whether the episodes of a batch stand at different steps, or all at the same; see `Stagger`.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log f(θ_t), in which a percent of a small
             loss, late in an episode, counts as much as a percent of a large one.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
+        jit_compile: Whether a meta-step is one XLA program; `None`: where a GPU is. On a CPU that is half as fast as
+            compiling the rule alone, as is done in any case, and takes minutes to compile.
         learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
         validation_episodes: How many episodes φ is validated on.
@@ -89,6 +91,7 @@ class MetaTrainer:
         meta_loss: str = "sum",
         second_derivatives: bool = False,
         coordinate_fraction: float = 1.0,
+        jit_compile: bool | None = None,
         learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-2,
         clip_norm: float | None = 1.0,
         validation_episodes: int = 8,
@@ -157,7 +160,9 @@ class MetaTrainer:
         self._meta_step_of_batch = 0
         self._episodes_begun = 0
         self._start = tf.function(lambda seeds: start(problem, self.rule, seeds))
-        self._meta_step = tf.function(self._make_meta_step)
+        if jit_compile is None:
+            jit_compile = bool(tf.config.list_logical_devices("GPU"))
+        self._meta_step = tf.function(self._make_meta_step, jit_compile=jit_compile)
         self._validation_start = tf.function(lambda seeds: start(self.validation_problem, self.rule, seeds))
         self._validation_unroll = tf.function(self._make_validation_unroll)
 

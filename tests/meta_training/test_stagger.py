@@ -23,6 +23,12 @@ def test_a_batch_has_as_many_equal_groups_as_unrolls_allow(episodes, num_unrolls
     assert (stagger.groups, stagger.groups * stagger.group_size) == (groups, episodes)
 
 
+def test_without_staggering_all_begin_together():
+    stagger = Stagger(4, 5, staggered=False)
+    assert (stagger.groups, stagger.group_size) == (1, 4)
+    assert [step for step in range(11) if stagger.begins(0, step)] == [0, 5, 10]
+
+
 @pytest.mark.parametrize(("episodes", "num_unrolls"), [(1, 5), (4, 5), (5, 5), (2, 2)])
 def test_an_episode_has_all_its_unrolls_but_for_the_first_of_a_group(episodes, num_unrolls):
     stagger = Stagger(episodes, num_unrolls)

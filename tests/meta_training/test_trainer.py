@@ -163,3 +163,14 @@ def test_the_cosine_schedule_falls_to_three_percent():
     assert make_schedule("constant", 0.1, 100) == 0.1
     with pytest.raises(ValueError, match="Received: 'linear'"):
         make_schedule("linear", 0.1, 100)
+
+
+def test_a_meta_step_may_be_one_xla_program():
+    plain, compiled = (
+        make_trainer(
+            Quadratic(dimension=2, functions=1), episodes=1, episode_length=4, unroll_length=2, jit_compile=jit_compile
+        )
+        for jit_compile in (False, True)
+    )
+    for _ in range(3):
+        assert compiled.meta_step() == pytest.approx(plain.meta_step(), rel=1e-4)
