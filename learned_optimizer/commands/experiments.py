@@ -13,6 +13,7 @@ from learned_optimizer.commands.entry import CommandError, run_on_names
 def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_boolean("retrain", False, "Meta-train the optimizer first, in place of the shipped preset.")
+    flags.DEFINE_boolean("update_card", False, "Write the tables into the card of the learned optimizer.")
     flags.DEFINE_boolean("smoke", False, "A few steps only, in about half a minute, to see that everything works.")
     flags.DEFINE_string("out", "results", "Directory for the results, one folder an experiment.")
     flags.DEFINE_string("runs", "runs", "Directory for the meta-training of --retrain; one that was stopped goes on.")
@@ -42,7 +43,7 @@ def main(names: list[str]) -> None:
                 optimizer = experiment.preset
                 if values.retrain:
                     optimizer = meta_train(TRAINING[optimizer], Path(values.runs) / optimizer, values.smoke)
-                experiment.evaluate(out / name, optimizer, values.smoke)
+                experiment.evaluate(out / name, optimizer, values.smoke, values.update_card)
             except subprocess.CalledProcessError as error:
                 raise CommandError(f"{name} was not finished; see above.") from error
 

@@ -35,7 +35,7 @@ def define_flags() -> None:
     flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
     flags.DEFINE_integer("episode_length", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
-    flags.DEFINE_integer("episodes", 5, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
+    flags.DEFINE_integer("episodes", 4, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
     flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
     flags.DEFINE_boolean("second_derivatives", False, "Keep the dependency of gradients on φ, which the paper drops.")
     flags.DEFINE_float(

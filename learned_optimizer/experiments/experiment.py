@@ -42,13 +42,14 @@ class Experiment:
     minutes: float = 1.5
     finish: Callable[[Path], None] | None = None
 
-    def evaluate(self, out: Path, optimizer: str, smoke: bool = False) -> None:
+    def evaluate(self, out: Path, optimizer: str, smoke: bool = False, update_card: bool = False) -> None:
         """Runs evaluate.py for each part.
 
         Args:
             out: The folder of the results.
             optimizer: The learned optimizer: the preset, or the folder of a meta-training.
             smoke: Whether to make a few steps against Adam only, and of many parts only two.
+            update_card: Whether the tables go into the optimizer's card.
 
         Raises:
             subprocess.CalledProcessError: If a comparison fails; it has said why.
@@ -63,6 +64,7 @@ class Experiment:
                     *flags,
                     f"--optimizers={','.join([optimizer, *baselines])}",
                     *(SMOKE_EVALUATE if smoke else ()),
+                    *(("--update_card",) if update_card else ()),
                     f"--out={out / part}",
                 ],
             )

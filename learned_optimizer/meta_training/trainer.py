@@ -86,7 +86,7 @@ class MetaTrainer:
         validation_problem: Problem | None = None,
         episode_length: int = 100,
         unroll_length: int = 20,
-        episodes: int = 5,
+        episodes: int = 4,
         staggered: bool = False,
         meta_loss: str = "sum",
         second_derivatives: bool = False,
