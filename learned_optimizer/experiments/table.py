@@ -71,6 +71,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         paper={200: (0.21, 0.26)},
         minutes=3,
     ),
+    "mnist-1000": Experiment(
+        "Ten times longer than it was trained on, it does not hold up (not in the paper).",
+        "mnist",
+        (*_MNIST, "--num_steps=1000"),
+        minutes=8,
+    ),
     "mnist-40": Experiment(
         "It generalizes to 40 hidden units (figure 5, left).",
         "mnist",
