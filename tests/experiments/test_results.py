@@ -1,6 +1,9 @@
 """Results of experiments read back, compared, and written up."""
 
 import json
+import re
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,8 @@ import pytest
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.experiments import write_report
 from learned_optimizer.experiments.results import is_baseline, mean_ratio, ratio_at, read_curves
+
+ROOT = Path(__file__).parents[2]
 
 
 def constant_curves(steps=20, **losses):
@@ -74,21 +79,23 @@ def test_the_page_has_what_is_there_and_pictures_that_exist(tmp_path):
     assert (tmp_path / "adam-alone.png").stat().st_size > 10_000
 
 
-def test_the_committed_page_is_what_the_committed_results_give():
-    from pathlib import Path
-    from shutil import copytree
-    from tempfile import TemporaryDirectory
+def test_the_committed_page_is_what_the_committed_results_give(tmp_path):
+    copy = copytree(ROOT / "results", tmp_path / "results")
+    assert write_report(copy).read_text() == (ROOT / "results" / "README.md").read_text()
 
-    results = Path(__file__).parents[2] / "results"
-    with TemporaryDirectory() as folder:
-        copy = copytree(results, Path(folder) / "results")
-        assert write_report(copy).read_text() == (results / "README.md").read_text()
+
+def test_the_readme_quotes_the_committed_results():
+    rows = re.findall(
+        r"^\|[^|]+\| ([^|]+) \| ([^|]+) \| `experiments.py (\S+)` \|$", (ROOT / "README.md").read_text(), re.M
+    )
+    assert len(rows) > 5
+    for final, mean, name in rows:
+        learned = (ROOT / "results" / name / "table.md").read_text().splitlines()[2]
+        assert [cell.strip() for cell in learned.split("|")[-3:-1]] == [final, mean], name
 
 
 def test_every_committed_result_tells_of_its_making():
-    from pathlib import Path
-
-    for path in (Path(__file__).parents[2] / "results").rglob("curves.csv"):
+    for path in (ROOT / "results").rglob("curves.csv"):
         record = json.loads((path.parent / "run.json").read_text())
         assert record["command"].startswith("evaluate.py")
         assert {"seed", "commit", "seconds", "versions", "tuning"} <= set(record)
