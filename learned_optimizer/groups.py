@@ -143,7 +143,10 @@ def _checked(group: Any) -> tuple[Selector, Member]:
             f"the variable. Received: {selector!r}"
         )
     if not isinstance(member, keras.optimizers.Optimizer):
-        return selector, as_preset(member)
+        preset = as_preset(member)
+        if preset.groups:
+            raise ValueError(f"A preset in one of `groups` must have no groups itself. Received: {member!r}")
+        return selector, preset
     if isinstance(member, keras.optimizers.LossScaleOptimizer):
         raise ValueError("Put the LossScaleOptimizer around the LearnedOptimizer, not into one of its `groups`.")
     if member.built:

@@ -153,8 +153,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             raise ValueError(f"`nonfinite` must be one of {NONFINITE}. Received: {nonfinite!r}")
         if state_dtype not in STATE_DTYPES:
             raise ValueError(f"`state_dtype` must be one of {STATE_DTYPES}. Received: {state_dtype!r}")
-        self.preset = as_preset(rule)
-        self.groups = groups if isinstance(groups, Groups) else Groups(groups)
+        preset = as_preset(rule)
+        # The preset's own groups come after those of the caller, and are part of the configuration like these.
+        self.preset = dataclasses.replace(preset, groups=())
+        self.groups = groups if isinstance(groups, Groups) else Groups([*(groups or ()), *preset.groups])
         self.nonfinite = nonfinite
         self.state_dtype = state_dtype
         self._plan = Plan()
@@ -165,8 +167,17 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         return cls(preset, **arguments)
 
     def save_preset(self, directory: str | Path) -> None:
-        """Writes rule, φ and card into a folder that `from_preset` reads. Slots are not part of it."""
-        self.preset.save(directory)
+        """Writes rules, φ and card into a folder that `from_preset` reads. Slots are not part of it.
+
+        Raises:
+            ValueError: If a group is one that a preset cannot hold: a Keras optimizer, or selected by a function.
+        """
+        groups: Any = self.groups.groups
+        try:
+            preset = dataclasses.replace(self.preset, groups=groups)
+        except ValueError as error:
+            raise ValueError(f"{error} Save the model to keep an optimizer as it is.") from error
+        preset.save(directory)
 
     @property
     def nonfinite_steps(self) -> int:

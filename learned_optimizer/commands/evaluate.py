@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 import time
 from pathlib import Path
@@ -15,6 +14,9 @@ from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, commit, reporting, run
 from learned_optimizer.presets.library import locate
 from learned_optimizer.presets.preset import Preset, PresetError
+
+# Flags that do not touch the numbers of a baseline.
+NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
 
 
 def define_flags() -> None:
@@ -32,6 +34,14 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
     flags.DEFINE_integer("tuning_episodes", 5, "Episodes, others, for each learning rate of a baseline.", lower_bound=1)
+    flags.DEFINE_integer(
+        "rungs",
+        1,
+        "Of the search for a learning rate: with r of them all rates are run for 1/2^(r-1) of the steps, and the "
+        "better half of them for twice as many, until all steps are made.",
+        lower_bound=1,
+    )
+    flags.DEFINE_boolean("reuse", True, "Take over the baselines of an earlier comparison in --out, if it was alike.")
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", 0, 2**31 - 1)
     flags.DEFINE_boolean("update_card", False, "Write the table into the cards of the learned optimizers.")
@@ -44,7 +54,8 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
-    from learned_optimizer.evaluation.compare import compare
+    from learned_optimizer.evaluation.compare import Comparison, compare
+    from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison, save_comparison
     from learned_optimizer.evaluation.plots import plot_curves
     from learned_optimizer.evaluation.summary import format_table, summarize
     from learned_optimizer.files import replaced_file
@@ -66,6 +77,26 @@ def main() -> None:
             f"learning rate of a baseline, then {values.test_episodes} for each optimizer; {values.num_steps} steps.",
             flush=True,
         )
+        record = {
+            "command": command_line(values, omit=("data_dir", "reuse")),
+            "seed": values.seed,
+            "commit": commit(),
+            "seconds": 0.0,
+            "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+            "conditions": command_line(values, omit=NO_CONDITIONS),
+        }
+
+        alike = {name: record[name] for name in ("conditions", "versions")}
+        known = load_comparison(out, alike) if values.reuse else None
+
+        def report(line: str, comparison: Comparison) -> None:
+            print(f"  {line}", flush=True)
+            reused = [label for label in comparison.tuned if known and label in known.tuned]
+            # What takes hours is not lost when it is stopped.
+            save_comparison(
+                out, comparison, {**record, "seconds": round(time.perf_counter() - began, 1), "reused": reused}
+            )
+
         comparison = compare(
             problem,
             optimizers,
@@ -74,29 +105,19 @@ def main() -> None:
             tuning_episodes=values.tuning_episodes,
             test_episodes=values.test_episodes,
             objective=values.objective,
+            rungs=values.rungs,
             seed=values.seed,
-            report=lambda line: print(f"  {line}", flush=True),
+            known=known,
+            report=report,
         )
     summary = summarize(comparison.curves, comparison.tuned)
     table = format_table(summary)
     emphasized = [label for label in comparison.curves if label not in comparison.tuned]
-    with replaced_file(out / "curves.csv") as path:
-        comparison.frame().to_csv(path, index=False)
-    with replaced_file(out / "summary.csv") as path:
+    with replaced_file(out / SUMMARY) as path:
         summary.to_csv(path)
-    with replaced_file(out / "table.md") as path:
+    with replaced_file(out / TABLE) as path:
         path.write_text(table + "\n")
     plot_curves(comparison.curves, out / "curves.png", _title(values), emphasized)
-    record = {
-        "command": command_line(values, omit=("data_dir",)),
-        "seed": values.seed,
-        "commit": commit(),
-        "seconds": round(time.perf_counter() - began, 1),
-        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
-        "tuning": {label: search.tried for label, search in comparison.tuned.items()},
-    }
-    with replaced_file(out / "run.json") as path:
-        path.write_text(json.dumps(record, indent=2) + "\n")
     if values.update_card:
         for name in emphasized:
             _update_card(name, table, values)

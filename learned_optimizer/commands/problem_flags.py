@@ -7,12 +7,26 @@ from typing import Any
 from absl import flags
 
 from learned_optimizer.problems.base import Problem
-from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, MLPClassifier
+from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
 
 QUADRATIC_FLAGS = ("dimension", "functions", "distribution", "stddev")
-CLASSIFIER_FLAGS = ("hidden_sizes", "activation", "batch_size", "initialization", "stddev", "split", "data_dir")
+CLASSIFIER_FLAGS = (
+    "network",
+    "channels",
+    "hidden_sizes",
+    "activation",
+    "batch_normalization",
+    "batch_size",
+    "initialization",
+    "stddev",
+    "classes",
+    "split",
+    "data_dir",
+)
+CONVOLUTIONAL_FLAGS = ("channels", "batch_normalization")
+NETWORKS = {"mlp": MLPClassifier, "conv": ConvClassifier}
 
 
 def define() -> None:
@@ -20,20 +34,33 @@ def define() -> None:
     flags.DEFINE_string(
         "problem",
         "digits",
-        "What is optimized: 'quadratic', or a multilayer perceptron on the images of 'digits' (inside scikit-learn), "
+        "What is optimized: 'quadratic', or a network that classifies the images of 'digits' (inside scikit-learn), "
         "'mnist', or any other data set of labelled images that TensorFlow Datasets knows.",
     )
-    flags.DEFINE_list("hidden_sizes", ["20"], "Units of each hidden layer of the perceptron; empty for none.")
-    flags.DEFINE_enum("activation", "sigmoid", list(ACTIVATIONS), "Activation of the hidden layers.")
+    flags.DEFINE_enum(
+        "network",
+        "mlp",
+        list(NETWORKS),
+        "The classifier: a multilayer perceptron, or convolutions with max-pooling before the fully connected layers.",
+    )
+    flags.DEFINE_list("channels", None, "Of each convolution; default: 16,16,16.")
+    flags.DEFINE_list(
+        "hidden_sizes", None, "Units of each hidden layer, empty for none; default: 20, and 32 for --network=conv."
+    )
+    flags.DEFINE_enum(
+        "activation", None, list(ACTIVATIONS), "Of the hidden layers; default: sigmoid, and relu for --network=conv."
+    )
+    flags.DEFINE_boolean("batch_normalization", None, "Whether the convolutional network has it; default: it does.")
     flags.DEFINE_integer("batch_size", 128, "Examples in a minibatch.", lower_bound=1)
     flags.DEFINE_multi_enum(
         "initialization",
         ["normal"],
         list(INITIALIZATIONS),
-        "Of the perceptron's parameters: N(0, stddev²) for weights and biases, or Glorot-uniform weights. Given "
+        "Of the network's parameters: N(0, stddev²) for weights and biases, or Glorot-uniform weights. Given "
         "several times, each episode draws one.",
     )
     flags.DEFINE_float("stddev", 0.01, "Standard deviation of normal initial parameters.", lower_bound=0.0)
+    flags.DEFINE_list("classes", None, "Labels of the classes that are told apart; default: all.")
     flags.DEFINE_enum("split", "train", list(SPLITS), "Which split of the data set the episodes are drawn from.")
     flags.DEFINE_string("data_dir", None, "Where TensorFlow Datasets keeps its files; default: $TFDS_DATA_DIR.")
     flags.DEFINE_integer("dimension", 10, "Of the quadratics.", lower_bound=1)
@@ -56,10 +83,27 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     options: dict[str, Any] = {name: values[name].value for name in own} | overrides
     if quadratic:
         return Quadratic(**{name: value for name, value in options.items() if name in QUADRATIC_FLAGS})
-    options["hidden_sizes"] = parse_sizes("hidden_sizes", options["hidden_sizes"])
+    network = options.pop("network")
+    if network == "mlp":
+        for name in CONVOLUTIONAL_FLAGS:
+            if values[name].present:
+                raise ValueError(f"--{name} applies to --network=conv. Received: {network}")
+    # What is not given is left to the network's own default.
+    options = {name: value for name, value in options.items() if value is not None}
+    for name in ("channels", "hidden_sizes"):
+        if name in options:
+            options[name] = parse_sizes(name, options[name])
+    if "classes" in options:
+        options["classes"] = _parse_labels(options["classes"])
     if values["stddev"].present and "normal" not in values.initialization:
         raise ValueError(f"--stddev applies to --initialization=normal. Received: {values.initialization}")
-    return MLPClassifier(values.problem, **options)
+    return NETWORKS[network](values.problem, **options)
+
+
+def _parse_labels(values: list[str]) -> tuple[int, ...]:
+    if not all(value.strip().isdigit() for value in values):
+        raise ValueError(f"--classes must be labels, counted from 0, separated by commas. Received: {','.join(values)}")
+    return tuple(int(value) for value in values)
 
 
 def parse_sizes(name: str, values: list[str]) -> tuple[int, ...]:

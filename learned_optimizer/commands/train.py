@@ -33,6 +33,12 @@ def define_flags() -> None:
     flags.DEFINE_float("p", 10.0, "Range of log_and_sign.", lower_bound=0.0)
     flags.DEFINE_float("output_scale", 0.1, "Factor on the rule's output.", lower_bound=0.0)
     flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
+    flags.DEFINE_list(
+        "groups",
+        [],
+        "Parameters that get a rule with a φ of its own: for each rule a rank, such as 4 for the kernels of "
+        "convolutions, or a regular expression for the path. All others share one more.",
+    )
     flags.DEFINE_integer("episode_length", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
     flags.DEFINE_integer("episodes", 4, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
@@ -69,13 +75,14 @@ def main() -> None:
     run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
     with reporting(ValueError, OSError, DatasetUnavailableError):
         problem = problem_flags.build(values)
-        weights = None
+        rule: Any
         if values.initial_preset:
             for name in ("layers", "preprocessing", "p", "output_scale"):
                 if values[name].present:
                     raise ValueError(f"--{name} is decided by --initial_preset={values.initial_preset}.")
-            preset = load(values.initial_preset)
-            rule, weights = preset.rule, preset.weights
+            rule = load(values.initial_preset)
+            if rule.groups and values.groups:
+                raise ValueError(f"--groups is decided by --initial_preset={values.initial_preset}.")
         else:
             preprocessing = values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign")
             if values["p"].present and preprocessing != "log_and_sign":
@@ -90,7 +97,7 @@ def main() -> None:
         trainer = MetaTrainer(
             problem,
             rule,
-            weights=weights,
+            groups=[(int(text) if text.isdigit() else text, rule) for text in values.groups],
             episode_length=values.episode_length,
             unroll_length=values.unroll_length,
             episodes=values.episodes,

@@ -31,6 +31,11 @@ FIRST_DECADES = {
 }
 
 
+def baseline_of(label: str) -> str | None:
+    """The name of the baseline whose label, `"Adam (0.01)"`, this is; None for that of a learned optimizer."""
+    return next((name for name, title in LABELS.items() if label.split(" (")[0] == title), None)
+
+
 def rate(exponent: int) -> float:
     """10^(exponent / 3), rounded to two digits, so that a table can give it in full."""
     return float(np.format_float_scientific(10 ** (exponent / RATES_PER_DECADE), precision=1))

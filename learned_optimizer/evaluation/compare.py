@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
 import pandas as pd
 
-from learned_optimizer.evaluation.baselines import BASELINES, FIRST_DECADES, LABELS
+from learned_optimizer.evaluation.baselines import BASELINES, FIRST_DECADES, LABELS, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.tuning import Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
@@ -33,6 +33,19 @@ class Comparison:
     curves: dict[str, np.ndarray]
     tuned: dict[str, Tuned]
 
+    def of_baseline(self, name: str) -> str | None:
+        """The label of a baseline, of `BASELINES`, if its curves are there."""
+        return next((label for label in self.curves if label in self.tuned and baseline_of(label) == name), None)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, tuned: Mapping[str, Tuned]) -> Comparison:
+        """The comparison that `frame` describes, with the searches."""
+        curves = {
+            str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy()
+            for label, part in frame.groupby("optimizer", sort=False)
+        }
+        return cls(curves, dict(tuned))
+
     def frame(self) -> pd.DataFrame:
         """Every loss in a row: `optimizer`, `episode`, `step`, `loss`."""
         parts = []
@@ -52,8 +65,10 @@ def compare(
     tuning_episodes: int = 5,
     test_episodes: int = 20,
     objective: str = "final",
+    rungs: int = 1,
     seed: int = 0,
-    report: Callable[[str], None] = lambda line: None,
+    known: Comparison | None = None,
+    report: Callable[[str, Comparison], None] = lambda line, comparison: None,
 ) -> Comparison:
     """Runs optimizers on the same test episodes, after tuning the rate of every baseline on tuning episodes.
 
@@ -65,8 +80,10 @@ def compare(
         tuning_episodes: Episodes for each rate.
         test_episodes: Episodes for each optimizer.
         objective: What rates are chosen by; see `tune`.
+        rungs: Of the search for a rate; see `tune`.
         seed: Of everything that is drawn.
-        report: Is told of each step of the comparison.
+        known: An earlier comparison under the same conditions, whose baselines are taken as they are.
+        report: Is told of each step of the comparison, and given what there is of it.
 
     Raises:
         ValueError: If an optimizer is named twice.
@@ -75,24 +92,37 @@ def compare(
     if len(set(optimizers)) != len(optimizers):
         raise ValueError(f"An optimizer is named twice: {list(optimizers)}")
     made = {name: _make(name) for name in optimizers}
+    test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
-    curves: dict[str, np.ndarray] = {}
-    searches: dict[str, Tuned] = {}
+    comparison = Comparison({}, {})
     for name, optimizer in made.items():
-        episodes = Episodes(problem, optimizer, num_steps)
-        label, learning_rate = name, None
-        if name in BASELINES:
-            search = tune(lambda r, e=episodes: e.run(tuning_seeds, r), *FIRST_DECADES[name], objective)  # type: ignore[misc]
+        if name not in BASELINES:
+            label, learning_rate, episodes = name, None, Episodes(test_problem, optimizer)
+        else:
+            earlier = known.of_baseline(name) if known else None
+            if known and earlier:
+                comparison.curves[earlier] = known.curves[earlier]
+                comparison.tuned[earlier] = known.tuned[earlier]
+                report(f"{earlier}: as measured before", comparison)
+                continue
+            episodes = Episodes(problem, optimizer)
+            search = tune(
+                lambda r, part, e=episodes: e.run(tuning_seeds, max(1, round(part * num_steps)), r),  # type: ignore[misc]
+                *FIRST_DECADES[name],
+                objective,
+                rungs,
+            )
             learning_rate = search.learning_rate
             label = f"{LABELS[name]} ({learning_rate:g})"
-            searches[label] = search
-            report(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
-        if test_problem is not None and test_problem is not problem:
-            episodes = Episodes(test_problem, _make(name), num_steps)
-        curves[label] = episodes.run(test_seeds, learning_rate)
-        report(f"{label}: mean loss {curves[label].mean():.4g} over {test_episodes} test episodes")
-    return Comparison(curves, searches)
+            comparison.tuned[label] = search
+            report(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}", comparison)
+            if test_problem is not problem:
+                episodes = Episodes(test_problem, _make(name))
+        comparison.curves[label] = episodes.run(test_seeds, num_steps, learning_rate)
+        mean = comparison.curves[label].mean()
+        report(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes", comparison)
+    return comparison
 
 
 def _make(name: str) -> keras.optimizers.Optimizer:

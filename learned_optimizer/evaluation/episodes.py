@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import keras
@@ -20,16 +21,14 @@ class Episodes:
     Args:
         problem: Where optimizees are drawn from.
         optimizer: A new Keras optimizer; it is built here, and starts each episode with fresh slots.
-        num_steps: Steps of an episode.
     """
 
-    def __init__(self, problem: Problem, optimizer: keras.optimizers.Optimizer, num_steps: int) -> None:
+    def __init__(self, problem: Problem, optimizer: keras.optimizers.Optimizer) -> None:
         self.problem = problem
         self.optimizer = optimizer
-        self.num_steps = num_steps
         self._variables = [
-            keras.Variable(np.zeros(shape, "float32"), name=f"parameter_{i}")
-            for i, shape in enumerate(problem.parameter_shapes)
+            _variable(path, shape)
+            for path, shape in zip(problem.parameter_paths, problem.parameter_shapes, strict=True)
         ]
         optimizer.build(self._variables)
         learning_rate = [v for v in optimizer.variables if v.name == "learning_rate"]
@@ -37,7 +36,7 @@ class Episodes:
         self._initial = [v.numpy() for v in self._slots]
         self._run = tf.function(self._episode)
 
-    def run(self, seeds: Sequence[tf.Tensor], learning_rate: float | None = None) -> np.ndarray:
+    def run(self, seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None = None) -> np.ndarray:
         """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`."""
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
@@ -45,15 +44,15 @@ class Episodes:
         for seed in seeds:
             for variable, value in zip(self._slots, self._initial, strict=True):
                 variable.assign(value)
-            curves.append(self._run(seed).numpy())
+            curves.append(self._run(seed, tf.constant(num_steps)).numpy())
         return np.stack(curves)
 
-    def _episode(self, seed: tf.Tensor) -> tf.Tensor:
+    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
         parameters, state = sample(self.problem, seed)
         for variable, value in zip(self._variables, parameters, strict=True):
             variable.assign(value)
-        losses = tf.TensorArray(tf.float32, self.num_steps)
-        for step in tf.range(self.num_steps):
+        losses = tf.TensorArray(tf.float32, num_steps)
+        for step in tf.range(num_steps):
             data = batch(self.problem, seed, step)
             values = [variable.value for variable in self._variables]
             with tf.GradientTape() as tape:
@@ -61,6 +60,14 @@ class Episodes:
             self.optimizer.apply(tape.gradient(loss, values), self._variables)
             losses = losses.write(step, loss)
         return losses.stack()
+
+
+def _variable(path: str, shape: tuple[int, ...]) -> keras.Variable:
+    *scopes, name = path.split("/")
+    with contextlib.ExitStack() as stack:
+        for scope in scopes:
+            stack.enter_context(keras.name_scope(scope))
+        return keras.Variable(np.zeros(shape, "float32"), name=name)
 
 
 def make_seeds(seed: int, stream: int, count: int) -> list[tf.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Tuned:
     Attributes:
         learning_rate: The best rate.
         objective: Its objective on the tuning episodes.
-        tried: The objective of every rate that was tried.
+        tried: The objective of every rate that was tried, over the most steps that were made with it.
     """
 
     learning_rate: float
@@ -42,34 +42,56 @@ OBJECTIVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"final": final_loss
 
 
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
-def tune(run: Callable[[float], np.ndarray], low: int, high: int, objective: str = "final") -> Tuned:
+def tune(
+    run: Callable[[float, float], np.ndarray], low: int, high: int, objective: str = "final", rungs: int = 1
+) -> Tuned:
     """Searches the rates 10^(k/3), from 10^low to 10^high, and on where the best one lies at an edge.
 
+    With several rungs this is successive halving (Jamieson and Talwalkar, 2016, arXiv:1502.07943): all rates are run
+    for a part of the steps, and the better half of them for twice as many, until all steps are made. In the end both
+    neighbours of the best rate are run in full, too, and the search goes on if one of them is better.
+
     Args:
-        run: Gives the loss curves of a rate on the tuning episodes, `[episodes, steps]`.
+        run: Gives the loss curves of a rate on the tuning episodes, `[episodes, steps]`, over a part of the steps.
         low: The lowest exponent of ten at first.
         high: The highest exponent of ten at first.
         objective: What the rate is chosen by: `"final"`, the mean loss of the last 10 steps, or `"mean"`.
+        rungs: How many; with r of them the first has 1/2^(r-1) of the steps.
 
     Returns:
         The best rate. One whose loss is not finite in some episode is never the best.
     """
+    first, last = low * RATES_PER_DECADE, high * RATES_PER_DECADE
+    widest = range(first - MAX_DECADES * RATES_PER_DECADE, last + MAX_DECADES * RATES_PER_DECADE + 1)
     tried: dict[int, float] = {}
 
-    def best_of(exponents: range) -> int:
+    def measure(exponents: Iterable[int], part: float) -> dict[int, float]:
+        values = {}
         for exponent in exponents:
-            if exponent not in tried:
-                value = float(OBJECTIVES[objective](run(rate(exponent))).mean())
-                tried[exponent] = value if np.isfinite(value) else np.inf
-        return min(tried, key=lambda exponent: tried[exponent])
+            value = float(OBJECTIVES[objective](run(rate(exponent), part)).mean())
+            values[exponent] = value if np.isfinite(value) else np.inf
+        tried.update(values)
+        return values
 
-    first, last = low * RATES_PER_DECADE, high * RATES_PER_DECADE
-    best = best_of(range(first, last + 1))
-    for _ in range(MAX_DECADES):
-        if best == min(tried):
-            best = best_of(range(best - RATES_PER_DECADE, best))
-        elif best == max(tried):
-            best = best_of(range(best + 1, best + RATES_PER_DECADE + 1))
-        else:
+    part = 0.5 ** (rungs - 1)
+    values = measure(range(first, last + 1), part)
+    while (best := _best(values)) in (min(values), max(values)):
+        beyond = (
+            range(best - RATES_PER_DECADE, best)
+            if best == min(values)
+            else range(best + 1, best + 1 + RATES_PER_DECADE)
+        )
+        if beyond.start not in widest:
             break
-    return Tuned(rate(best), tried[best], {rate(exponent): tried[exponent] for exponent in sorted(tried)})
+        values |= measure(beyond, part)
+    while part < 1:
+        part *= 2
+        values = measure(sorted(values, key=lambda e: values[e])[: max(2, (len(values) + 1) // 2)], part)
+    while beside := [e for e in (_best(values) - 1, _best(values) + 1) if e not in values and e in widest]:
+        values |= measure(beside, part)
+    best = _best(values)
+    return Tuned(rate(best), values[best], {rate(exponent): tried[exponent] for exponent in sorted(tried)})
+
+
+def _best(values: Mapping[int, float]) -> int:
+    return min(values, key=lambda exponent: values[exponent])

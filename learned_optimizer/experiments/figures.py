@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.plots import draw_curves
-from learned_optimizer.experiments.results import is_baseline, ratio_at, read_curves
+from learned_optimizer.experiments.results import ratio_at, read_curves
 from learned_optimizer.files import replaced_file
 
 FINAL_STEP = 100
@@ -50,9 +51,9 @@ def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:
         curves = {
             label: curve
             for label, curve in read_curves(folder).items()
-            if not is_baseline(label) or label.startswith("Adam (")
+            if baseline_of(label) is None or label.startswith("Adam (")
         }
-        draw_curves(axes, curves, title, [label for label in curves if not is_baseline(label)])
+        draw_curves(axes, curves, title, [label for label in curves if baseline_of(label) is None])
     _save(figure, path)
 
 

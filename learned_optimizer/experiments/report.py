@@ -48,7 +48,7 @@ def write_report(results: Path) -> Path:
 
 
 def _folders(folder: Path, experiment: Experiment) -> list[Path]:
-    return [folder / part for part in experiment.parts or [""] if (folder / part / "curves.csv").exists()]
+    return [folder / part for part in experiment.parts or [""] if (folder / part / "table.md").exists()]
 
 
 def _rows(results: Path, name: str, experiment: Experiment) -> list[str]:

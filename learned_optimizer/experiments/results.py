@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from learned_optimizer.evaluation.baselines import LABELS
+from learned_optimizer.evaluation.baselines import baseline_of
+from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.summary import bootstrap_ratio
 from learned_optimizer.evaluation.tuning import FINAL_STEPS
 
@@ -40,16 +41,7 @@ class Ratio(NamedTuple):
 
 def read_curves(folder: Path) -> dict[str, np.ndarray]:
     """The curves that evaluate.py wrote, `[episodes, steps]` by label; the learned optimizer is the first."""
-    frame = pd.read_csv(folder / "curves.csv")
-    return {
-        str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy()
-        for label, part in frame.groupby("optimizer", sort=False)
-    }
-
-
-def is_baseline(label: str) -> bool:
-    """Whether a label of the curves is a baseline's, which ends in its rate."""
-    return label.split(" (")[0] in LABELS.values()
+    return Comparison.from_frame(pd.read_csv(folder / "curves.csv"), {}).curves
 
 
 def ratio_at(curves: dict[str, np.ndarray], step: int) -> Ratio:
@@ -71,9 +63,9 @@ def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:
 
 
 def _compare(values: dict[str, np.ndarray]) -> Ratio:
-    learned = next(label for label in values if not is_baseline(label))
+    learned = next(label for label in values if baseline_of(label) is None)
     best = min(
-        (label for label in values if is_baseline(label)),
+        (label for label in values if baseline_of(label)),
         key=lambda label: np.nan_to_num(values[label].mean(), nan=np.inf),
     )
     low, high = bootstrap_ratio(values[learned], values[best])

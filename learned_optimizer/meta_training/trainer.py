@@ -15,6 +15,7 @@ import tensorflow as tf
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.shares import join_weights, shares_of, with_weights
 from learned_optimizer.meta_training.stagger import Stagger, join, part
 from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
 from learned_optimizer.optimizer import LearnedOptimizer
@@ -49,8 +50,10 @@ class MetaTrainer:
 
     Args:
         problem: The distribution of optimizees.
-        rule: The update rule; `CoordinatewiseLSTM()` if none is given.
-        weights: The φ to start from; the rule's own initial weights if none are given.
+        rule: The update rule, `CoordinatewiseLSTM()` if none is given; or a preset, whose φ is started from, and whose
+            groups are meta-trained together.
+        groups: Pairs of a selector and the rule, or preset, that updates the parameters that it selects, with a φ of
+            its own; `rule` has the others. A selector is a rank, or a regular expression for a parameter's path.
         validation_problem: What the validation episodes are drawn from; `problem`, with other seeds, if none is given.
         episode_length: Steps of an episode.
         unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
@@ -80,9 +83,9 @@ class MetaTrainer:
     def __init__(
         self,
         problem: Problem,
-        rule: Rule | None = None,
+        rule: Rule | Preset | None = None,
         *,
-        weights: Mapping[str, Any] | None = None,
+        groups: Sequence[tuple[str | int, Rule | Preset]] = (),
         validation_problem: Problem | None = None,
         episode_length: int = 100,
         unroll_length: int = 20,
@@ -127,9 +130,12 @@ class MetaTrainer:
             )
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
+        initial = _initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
         self.problem = problem
-        self.rule = rule or CoordinatewiseLSTM()
+        self.rule = initial.rule
         self.validation_problem = validation_problem or problem
+        shares = shares_of(problem, initial)
+        validation_shares = shares_of(self.validation_problem, initial)
         self.episode_length = episode_length
         self.unroll_length = unroll_length
         self.episodes = episodes
@@ -146,9 +152,9 @@ class MetaTrainer:
         self.rounds = 0
         self.seconds = 0.0
 
-        initial = dict(weights) if weights is not None else self.rule.initial_weights(seed)
-        self.rule.check_weights(initial)
-        self._weights = {name: tf.Variable(value, name=name, dtype=tf.float32) for name, value in initial.items()}
+        self._initial = initial
+        phi = join_weights(initial)
+        self._weights = {name: tf.Variable(value, name=name, dtype=tf.float32) for name, value in phi.items()}
         self.best_weights = self.weights
         self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm)
         self._meta_optimizer.build(list(self._weights.values()))
@@ -159,11 +165,12 @@ class MetaTrainer:
         self._carries: list[Carry] = []  # One a group; none before the first meta-step.
         self._meta_step_of_batch = 0
         self._episodes_begun = 0
-        self._start = tf.function(lambda seeds: start(problem, self.rule, seeds))
+        self._start = tf.function(lambda seeds: start(problem, shares, seeds))
         if jit_compile is None:
             jit_compile = bool(tf.config.list_logical_devices("GPU"))
+        self._shares, self._validation_shares = shares, validation_shares
         self._meta_step = tf.function(self._make_meta_step, jit_compile=jit_compile)
-        self._validation_start = tf.function(lambda seeds: start(self.validation_problem, self.rule, seeds))
+        self._validation_start = tf.function(lambda seeds: start(self.validation_problem, validation_shares, seeds))
         self._validation_unroll = tf.function(self._make_validation_unroll)
 
     @property
@@ -185,7 +192,7 @@ class MetaTrainer:
             "minutes": round(self.seconds / 60, 1),
             self.monitor: self.best if np.isfinite(self.best) else None,
         }
-        return Preset(self.rule, self.best_weights, self.card | made)
+        return with_weights(self._initial, self.best_weights, self.card | made)
 
     def optimizer(self, **arguments: Any) -> LearnedOptimizer:
         """A Keras optimizer with the best φ; the arguments are those of `LearnedOptimizer`."""
@@ -343,7 +350,7 @@ class MetaTrainer:
             weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
             losses, carry = unroll(
                 self.problem,
-                self.rule,
+                self._shares,
                 weights,
                 truncate(join(carries)),
                 self.unroll_length,
@@ -363,7 +370,7 @@ class MetaTrainer:
 
     def _make_validation_unroll(self, carry: Carry) -> tuple[tf.Tensor, Carry]:
         weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
-        return unroll(self.validation_problem, self.rule, weights, carry, self.unroll_length)
+        return unroll(self.validation_problem, self._validation_shares, weights, carry, self.unroll_length)
 
     def _save(self, run: Run) -> None:
         arrays = {f"phi/{name}": value for name, value in self.weights.items()}
@@ -385,7 +392,7 @@ class MetaTrainer:
 
     def _restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         phi = {name.removeprefix("phi/"): value for name, value in arrays.items() if name.startswith("phi/")}
-        self.rule.check_weights(phi)
+        with_weights(self._initial, phi, {})  # Refuses those of another rule.
         for name, value in phi.items():
             self._weights[name].assign(value)
         self.best_weights = {n.removeprefix("best/"): v for n, v in arrays.items() if n.startswith("best/")}
@@ -403,6 +410,15 @@ class MetaTrainer:
             self._carries = tf.nest.pack_sequence_as(self._carries, [tf.constant(array) for array in carried])
         self._meta_step_of_batch = state["meta_step_of_batch"]
         self._episodes_begun = state["episodes_begun"]
+
+
+def _initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule | Preset]], seed: int) -> Preset:
+    def preset(member: Rule | Preset, number: int) -> Preset:
+        return member if isinstance(member, Preset) else Preset(member, member.initial_weights(seed + number))
+
+    rest = preset(rule, 0)
+    added = [(selector, preset(member, number)) for number, (selector, member) in enumerate(groups, start=1)]
+    return Preset(rest.rule, rest.weights, rest.card, [*added, *rest.groups])
 
 
 def _number(name: str) -> int:

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from learned_optimizer.meta_training.shares import Share, part_weights
 from learned_optimizer.problems.base import Nest, Problem
 from learned_optimizer.rules.base import Rule, State, Weights
 
@@ -24,7 +26,7 @@ class Carry(NamedTuple):
 
     Attributes:
         theta: θ_t of every episode, `[episodes, num_coordinates]`.
-        rule_state: h_t, one `[features, episodes · num_coordinates]` for each part of the rule's state.
+        rule_state: h_t, one `[features, episodes · coordinates]` for each part of the state of each share's rule.
         loss: f(θ_t) on the minibatch of step t, `[episodes]`.
         gradient: ∇_t, `[episodes, num_coordinates]`.
         problem_state: The problems' states after step t, stacked along a first axis of episodes.
@@ -41,11 +43,27 @@ class Carry(NamedTuple):
     step: tf.Tensor
 
 
-def start(problem: Problem, rule: Rule, seeds: tf.Tensor) -> Carry:
+class Drawn(NamedTuple):
+    """The coordinates of a share that a meta-gradient is estimated from.
+
+    Attributes:
+        index: Into the θ of all episodes as one vector, `[episodes · drawn]`.
+        place: Into the share's own coordinates of all episodes, `[episodes · drawn]`.
+        weight: The inverse of the part that was drawn.
+    """
+
+    index: tf.Tensor
+    place: tf.Tensor
+    weight: float
+
+
+def start(problem: Problem, rule: Rule | Sequence[Share], seeds: tf.Tensor) -> Carry:
     """Draws an optimizee for each of the seeds, `[episodes, 2]`, and evaluates it at θ_0."""
     samples = [sample(problem, seed) for seed in tf.unstack(seeds)]
     theta = tf.stack([problem.flatten(parameters) for parameters, _ in samples])
-    rule_state = rule.initial_state(theta.shape[0] * theta.shape[1], dtype=theta.dtype.name)
+    rule_state: State = ()
+    for member, own in _shares(problem, rule):
+        rule_state += member.initial_state(len(samples) * own.size, dtype=theta.dtype.name)
     problem_state = _stack([state for _, state in samples])
     step = tf.zeros([len(samples)], tf.int32)
     loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step, second_derivatives=False)
@@ -54,7 +72,7 @@ def start(problem: Problem, rule: Rule, seeds: tf.Tensor) -> Carry:
 
 def unroll(
     problem: Problem,
-    rule: Rule,
+    rule: Rule | Sequence[Share],
     weights: Weights,
     carry: Carry,
     num_steps: int,
@@ -69,8 +87,8 @@ def unroll(
 
     Args:
         problem: The distribution of optimizees.
-        rule: The update rule m.
-        weights: φ.
+        rule: The update rule m; or several, each with its share of the coordinates.
+        weights: φ; of several rules as `join_weights` gives it.
         carry: Where the episodes stand; not all need be at the same step.
         num_steps: How many updates to make.
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
@@ -80,30 +98,42 @@ def unroll(
     Returns:
         f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry `num_steps` later.
     """
+    shares = _shares(problem, rule)
+    episodes, coordinates = carry.theta.shape
     # One XLA program for all steps: it fuses the arithmetic of the gates, which is bound by memory.
-    compiled_rule = tf.function(rule.__call__, jit_compile=True)
-    full_weights = weights
+    rules = [tf.function(share.rule.__call__, jit_compile=True) for share in shares]
+    indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
+    phi = part_weights(weights, len(shares))
+    full_phi, drawn = phi, []
     if coordinate_fraction < 1:
-        index = _draw_coordinates(carry, coordinate_fraction)
-        part_theta = tf.gather(tf.reshape(carry.theta, [-1]), index)
-        part_state = tuple(tf.gather(part, index, axis=1) for part in carry.rule_state)
-        part_weight = tf.cast(tf.size(carry.theta) / tf.size(index), carry.theta.dtype)
-        full_weights = tf.nest.map_structure(tf.stop_gradient, dict(weights))
+        full_phi = tf.nest.map_structure(tf.stop_gradient, phi)
+        drawn = [_draw(carry, number, share, coordinate_fraction) for number, share in enumerate(shares)]
+        theta = tf.reshape(carry.theta, [-1])
+        part_theta = [tf.gather(theta, part.index) for part in drawn]
+        part_state = [
+            tuple(tf.gather(array, part.place, axis=1) for array in state)
+            for part, state in zip(drawn, _part_state(shares, carry.rule_state), strict=True)
+        ]
     losses = []
     for _ in range(num_steps):
         before = tf.reshape(carry.gradient, [-1])
-        update, rule_state = compiled_rule(before, carry.rule_state, full_weights)
-        theta = carry.theta + tf.reshape(update, tf.shape(carry.theta))
+        updates, rule_state = [], ()
+        for number, state in enumerate(_part_state(shares, carry.rule_state)):
+            update, state = rules[number](_take(before, indices[number]), state, full_phi[number])
+            updates.append(update)
+            rule_state += state
+        theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
         step = carry.step + 1
         loss, gradient, problem_state = _evaluate(
             problem, theta, carry.problem_state, carry.seeds, step, second_derivatives
         )
-        if coordinate_fraction < 1:
-            update, part_state = compiled_rule(tf.gather(before, index), part_state, weights)
-            part_theta += update
-            part_gradient = part_weight * tf.gather(tf.reshape(gradient, [-1]), index)
-            loss = _differentiable(loss, part_theta, part_gradient)
-        elif not second_derivatives:
+        after = tf.reshape(gradient, [-1])
+        for number, part in enumerate(drawn):
+            own = tf.gather(before, part.index)
+            update, part_state[number] = rules[number](own, part_state[number], phi[number])
+            part_theta[number] += update
+            loss = _differentiable(loss, part_theta[number], part.weight * tf.gather(after, part.index))
+        if not drawn and not second_derivatives:
             loss = _differentiable(loss, theta, gradient)
         losses.append(loss)
         carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
@@ -134,7 +164,9 @@ def _evaluate(
     with tf.GradientTape() as tape:
         tape.watch(point)
         loss, next_state = _map_episodes(
-            lambda episode: problem.loss(problem.unflatten(episode[0]), *episode[1:]), (point, state, batches)
+            problem.vectorized,
+            lambda episode: problem.loss(problem.unflatten(episode[0]), *episode[1:]),
+            (point, state, batches),
         )
         total = tf.reduce_sum(loss)
     return loss, tape.gradient(total, point), next_state
@@ -149,26 +181,54 @@ def _differentiable(loss: tf.Tensor, theta: tf.Tensor, gradient: tf.Tensor) -> t
     return loss + tf.reduce_sum(zero, axis=1)
 
 
-def _draw_coordinates(carry: Carry, fraction: float) -> tf.Tensor:
-    """A part of the coordinates of each episode, each as likely as every other, as indices into the flattened θ.
+def _shares(problem: Problem, rule: Rule | Sequence[Share]) -> Sequence[Share]:
+    return [Share(rule, np.arange(problem.num_coordinates))] if isinstance(rule, Rule) else rule
+
+
+def _part_state(shares: Sequence[Share], rule_state: State) -> list[State]:
+    """The state of each share's rule."""
+    arrays = iter(rule_state)
+    return [tuple(next(arrays) for _ in share.rule.state_sizes) for share in shares]
+
+
+def _of_all_episodes(index: np.ndarray, episodes: int, coordinates: int) -> tf.Tensor | None:
+    """Indices into θ of every episode, as indices into all of them as one vector; None for all of it."""
+    if index.size == coordinates:
+        return None
+    return tf.constant((np.arange(episodes)[:, None] * coordinates + index).ravel(), tf.int32)
+
+
+def _take(values: tf.Tensor, index: tf.Tensor | None) -> tf.Tensor:
+    return values if index is None else tf.gather(values, index)
+
+
+def _put(pieces: Sequence[tf.Tensor], indices: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    return pieces[0] if indices[0] is None else tf.dynamic_stitch(indices, pieces)
+
+
+def _draw(carry: Carry, number: int, share: Share, fraction: float) -> Drawn:
+    """A part of a share's coordinates in each episode, each as likely as every other.
 
     One is drawn from each of so many equal stretches. Even steps through θ would fall in with its layout, and meet the
     same few units of a layer over and over; on a 784-20-10 network that made the estimate's error four times as large.
     """
     episodes, coordinates = carry.theta.shape
-    count = max(1, round(coordinates * fraction))
-    seed = _fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step[0])
+    size = share.indices.size
+    count = max(1, round(size * fraction))
+    seed = _fold(_fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step[0]), number)
     # In 64 bits, which tell all coordinates apart.
     place = tf.range(count, dtype=tf.float64) + tf.random.stateless_uniform([episodes, count], seed, dtype=tf.float64)
-    index = tf.minimum(tf.cast(place * (coordinates / count), tf.int32), coordinates - 1)
-    return tf.reshape(tf.range(episodes)[:, None] * coordinates + index, [-1])
+    own = tf.minimum(tf.cast(place * (size / count), tf.int32), size - 1)
+    episode = tf.range(episodes)[:, None]
+    index = tf.gather(tf.constant(share.indices, tf.int32), own) + episode * coordinates
+    return Drawn(tf.reshape(index, [-1]), tf.reshape(own + episode * size, [-1]), size / count)
 
 
-def _map_episodes(function: Callable[[Any], Any], episodes: Nest) -> Any:
-    if episodes[0].shape[0] == 1:
-        result = function(tf.nest.map_structure(lambda x: tf.squeeze(x, 0), episodes))
-        return tf.nest.map_structure(lambda x: x[None], result)
-    return tf.vectorized_map(function, episodes)
+def _map_episodes(vectorized: bool, function: Callable[[Any], Any], episodes: Nest) -> Any:
+    count = episodes[0].shape[0]
+    if vectorized and count > 1:
+        return tf.vectorized_map(function, episodes)
+    return _stack([function(tf.nest.map_structure(lambda x, e=e: x[e], episodes)) for e in range(count)])
 
 
 def _stack(nests: list[Nest]) -> Nest:

@@ -1,4 +1,4 @@
-"""A preset: a rule with a trained φ, and a card that tells what it was trained on; as a folder of plain data."""
+"""A preset: rules with their trained φ, and a card that tells what they were trained on; as a folder of plain data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from learned_optimizer.rules.registry import deserialize, serialize
 FORMAT = "learned_optimizer.preset"
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, CARD = "preset.json", "phi.safetensors", "README.md"
+GROUP_FOLDER = "group_{}"
 
 
 class PresetError(ValueError):
@@ -30,19 +31,31 @@ class PresetError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A rule with its φ.
+    """A rule with its φ, and others that update some variables in its place.
 
     Attributes:
         rule: The update rule.
         weights: φ, float32 arrays.
         card: What is known of the making of φ, as JSON can hold it; `description` is its one-line summary.
+        groups: Pairs of a selector, a rank or a regular expression that is found in a variable's path, and the preset
+            that updates the variables that it selects; see `LearnedOptimizer`.
     """
 
     rule: Rule
     weights: Mapping[str, np.ndarray]
     card: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    groups: Sequence[tuple[str | int, Preset]] = ()
 
     def __post_init__(self) -> None:
+        for selector, member in self.groups:
+            if isinstance(selector, bool) or not isinstance(selector, str | int) or not isinstance(member, Preset):
+                raise ValueError(
+                    "Each of the `groups` of a preset must be a rank or a regular expression, and a preset. "
+                    f"Received: {selector!r}, {member!r}"
+                )
+            if member.groups:
+                raise ValueError("A preset in one of the `groups` of another must have no groups itself.")
+        object.__setattr__(self, "groups", tuple((selector, member) for selector, member in self.groups))
         if not isinstance(self.card, Mapping):
             raise ValueError(f"The card of a preset must be a mapping. Received: {self.card!r}")
         weights = {name: np.asarray(value, "float32") for name, value in self.weights.items()}
@@ -64,7 +77,10 @@ class Preset:
             name: {"shape": list(value.shape), "float32": base64.b64encode(value.astype("<f4").tobytes()).decode()}
             for name, value in self.weights.items()
         }
-        return {"rule": serialize(self.rule), "phi": phi, "card": dict(self.card)}
+        config: dict[str, Any] = {"rule": serialize(self.rule), "phi": phi, "card": dict(self.card)}
+        if self.groups:
+            config["groups"] = [[selector, member.get_config()] for selector, member in self.groups]
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preset:
@@ -78,7 +94,8 @@ class Preset:
                 name: np.frombuffer(base64.b64decode(value["float32"], validate=True), "<f4").reshape(value["shape"])
                 for name, value in config["phi"].items()
             }
-            return cls(deserialize(config["rule"]), weights, config.get("card", {}))
+            groups = [(selector, cls.from_config(member)) for selector, member in config.get("groups", [])]
+            return cls(deserialize(config["rule"]), weights, config.get("card", {}), groups)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"The configuration of an optimizer holds no readable φ: {error}") from error
 
@@ -95,15 +112,19 @@ class Preset:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "rule": serialize(self.rule),
-            "rule_sha256": _digest(serialize(self.rule)),
+            "rule_sha256": self._rule_digest,
             "sha256": self.fingerprint,
             "card": dict(self.card),
         }
+        if self.groups:
+            config["groups"] = [selector for selector, _ in self.groups]
         with replaced_directory(directory) as temporary:
             contiguous = {name: np.ascontiguousarray(value) for name, value in self.weights.items()}
             safetensors.numpy.save_file(contiguous, temporary / WEIGHTS)
             (temporary / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (temporary / CARD).write_text(page(self.rule, self.card, self.fingerprint), encoding="utf-8")
+            for number, (_, member) in enumerate(self.groups):
+                member.save(temporary / GROUP_FOLDER.format(number))
 
     @classmethod
     def load(cls, directory: str | Path) -> Preset:
@@ -136,19 +157,24 @@ class Preset:
             if value.dtype != np.float32:
                 raise PresetError(f"{directory / WEIGHTS} is foreign: {name} is {value.dtype}, and φ is float32.")
         try:
-            preset = cls(deserialize(config["rule"]), weights, config.get("card", {}))
+            selectors = enumerate(config.get("groups", []))
+            groups = [(selector, cls.load(directory / GROUP_FOLDER.format(number))) for number, selector in selectors]
+            preset = cls(deserialize(config["rule"]), weights, config.get("card", {}), groups)
+        except PresetError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"{directory} does not fit this version: {error}") from error
         if preset.fingerprint != config.get("sha256"):
             raise PresetError(f"{directory / WEIGHTS} is damaged: its SHA-256 is not the one in {CONFIG}.")
-        rule_digest = _digest(serialize(preset.rule))
         # The first runs did not write it.
-        if config.get("rule_sha256", rule_digest) != rule_digest:
+        if config.get("rule_sha256", preset._rule_digest) != preset._rule_digest:
             raise PresetError(
                 f"{directory / CONFIG} is damaged: the SHA-256 of its rule is not the one that it states."
             )
         return preset
 
-
-def _digest(config: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    @property
+    def _rule_digest(self) -> str:
+        rule = serialize(self.rule)
+        stated = [rule, *(selector for selector, _ in self.groups)] if self.groups else rule
+        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()

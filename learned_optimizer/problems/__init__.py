@@ -2,9 +2,17 @@
 
 from learned_optimizer import needs_tensorflow  # noqa: F401 (refuses other backends)
 from learned_optimizer.problems.base import Problem
-from learned_optimizer.problems.classifier import MLPClassifier
+from learned_optimizer.problems.classifier import ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import DatasetUnavailableError, load_images
 from learned_optimizer.problems.keras_problem import KerasProblem
 from learned_optimizer.problems.quadratic import Quadratic
 
-__all__ = ["DatasetUnavailableError", "KerasProblem", "MLPClassifier", "Problem", "Quadratic", "load_images"]
+__all__ = [
+    "ConvClassifier",
+    "DatasetUnavailableError",
+    "KerasProblem",
+    "MLPClassifier",
+    "Problem",
+    "Quadratic",
+    "load_images",
+]

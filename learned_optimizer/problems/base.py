@@ -25,6 +25,19 @@ class Problem(abc.ABC):
     def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
         """The shapes of the tensors that make up θ."""
 
+    @property
+    def parameter_paths(self) -> Sequence[str]:
+        """The path of each of these tensors, by which a group of parameters is selected."""
+        return [f"parameter_{number}" for number in range(len(self.parameter_shapes))]
+
+    @property
+    def vectorized(self) -> bool:
+        """Whether `loss` is mapped over a batch of episodes at once, or called for one after the other.
+
+        At once is faster unless TensorFlow has no batched form of an operation, as for convolutions.
+        """
+        return True
+
     @abc.abstractmethod
     def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
         """Draws an optimizee.

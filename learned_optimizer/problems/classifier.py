@@ -1,12 +1,15 @@
-"""Multilayer perceptrons that classify images (Andrychowicz et al., 2016, section 3.2)."""
+"""Networks that classify images (Andrychowicz et al., 2016, sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
+import abc
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from learned_optimizer.problems.base import Nest, Problem
@@ -21,24 +24,24 @@ ACTIVATIONS = {
     "softplus": tf.nn.softplus,
 }
 INITIALIZATIONS = ("normal", "glorot")
+# As in Keras and in Sonnet.
+BATCH_NORMALIZATION_EPSILON = 1e-3
 
 
-class MLPClassifier(Problem):
-    """The cross-entropy of a multilayer perceptron on minibatches of an image data set.
+class ImageClassifier(Problem):
+    """The cross-entropy of a network on minibatches of an image data set.
 
-    ```python
-    problem = MLPClassifier("digits", hidden_sizes=(20,), activation="sigmoid")
-    ```
+    A subclass says what its parameters are and computes the logits.
 
     Args:
         data: `"digits"`, `"mnist"`, or the name of another data set that `load_images` finds.
-        hidden_sizes: Units of each hidden layer. `()` is a linear classifier.
         activation: One of `ACTIVATIONS`.
         batch_size: Examples in a minibatch, drawn with replacement.
-        initialization: Of θ_0: `"normal"`, N(0, stddev²) for weights and biases as in the paper's released code; or
-            `"glorot"`, Glorot-uniform weights and zero biases, as Keras's `Dense` has them. Of several, each episode
+        initialization: Of θ_0: `"normal"`, N(0, stddev²) for all parameters as in the paper's released code; or
+            `"glorot"`, Glorot-uniform kernels and zero biases, as Keras's layers have them. Of several, each episode
             draws one.
         stddev: The standard deviation of `"normal"`.
+        classes: The labels of the classes that are told apart; `None` for all.
         split: The data set's `"train"` or `"test"` split.
         data_dir: Where TensorFlow Datasets keeps its files; see `load_images`.
 
@@ -49,17 +52,15 @@ class MLPClassifier(Problem):
 
     def __init__(
         self,
-        data: str = "digits",
-        hidden_sizes: Sequence[int] = (20,),
-        activation: str = "sigmoid",
+        data: str,
+        activation: str,
         batch_size: int = 128,
         initialization: str | Sequence[str] = "normal",
         stddev: float = 0.01,
+        classes: Sequence[int] | None = None,
         split: str = "train",
         data_dir: str | None = None,
     ) -> None:
-        if any(size < 1 for size in hidden_sizes):
-            raise ValueError(f"`hidden_sizes` must be positive. Received: {tuple(hidden_sizes)}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"`activation` must be one of {tuple(ACTIVATIONS)}. Received: {activation!r}")
         if batch_size < 1:
@@ -70,23 +71,35 @@ class MLPClassifier(Problem):
         if stddev < 0:
             raise ValueError(f"`stddev` must not be negative. Received: {stddev}")
         images, labels = load_images(data, split, data_dir)
+        if classes is not None:
+            images, labels = _of_classes(images, labels, classes)
         # Bytes, scaled when a minibatch is drawn: a quarter of the memory.
-        self.images = tf.constant(images.reshape(len(images), -1))
+        self.images = tf.constant(images)
         self.labels = tf.constant(labels)
-        self.layer_sizes = (self.images.shape[1], *hidden_sizes, int(labels.max()) + 1)
+        self.num_classes = int(labels.max()) + 1
         self.activation = ACTIVATIONS[activation]
         self.batch_size = batch_size
         self.initializations = initializations
         self.stddev = stddev
 
     @property
+    @abc.abstractmethod
+    def parameters(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each parameter by its path."""
+
+    @abc.abstractmethod
+    def logits(self, parameters: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+        """The logits of images in [0, 1], `[examples, height, width, channels]`: `[examples, num_classes]`."""
+
+    @property
     def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
-        """A kernel `[inputs, outputs]` and a bias `[outputs]` for each layer."""
-        return [
-            shape
-            for inputs, outputs in itertools.pairwise(self.layer_sizes)
-            for shape in ((inputs, outputs), (outputs,))
-        ]
+        """The shapes of `parameters`."""
+        return list(self.parameters.values())
+
+    @property
+    def parameter_paths(self) -> Sequence[str]:
+        """The paths of `parameters`."""
+        return list(self.parameters)
 
     def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
         """Draws θ_0; there is no state."""
@@ -103,20 +116,171 @@ class MLPClassifier(Problem):
             elif len(shape) == 1:
                 parameters.append(tf.zeros(shape))
             else:
-                limit = math.sqrt(6 / sum(shape))
+                fan_in_and_out = math.prod(shape[:-2]) * (shape[-2] + shape[-1])
+                limit = math.sqrt(6 / fan_in_and_out)
                 parameters.append(tf.random.stateless_uniform(shape, seed, -limit, limit))
         return parameters
 
     def batch(self, seed: tf.Tensor) -> Nest:
-        """Images in [0, 1], `[batch_size, pixels]`, and labels, `[batch_size]`."""
+        """Images in [0, 1], `[batch_size, height, width, channels]`, and labels, `[batch_size]`."""
         index = tf.random.stateless_uniform([self.batch_size], seed, maxval=self.images.shape[0], dtype=tf.int32)
         return tf.cast(tf.gather(self.images, index), tf.float32) / 255, tf.gather(self.labels, index)
 
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """The mean cross-entropy in nats."""
-        x, labels = batch
-        for layer in range(0, len(parameters), 2):
+        images, labels = batch
+        logits = self.logits(dict(zip(self.parameters, parameters, strict=True)), images)
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)), state
+
+
+class MLPClassifier(ImageClassifier):
+    """A multilayer perceptron that classifies images.
+
+    ```python
+    problem = MLPClassifier("digits", hidden_sizes=(20,), activation="sigmoid")
+    ```
+
+    Source: Andrychowicz et al. (2016), section 3.2.
+
+    Args:
+        data: See `ImageClassifier`.
+        hidden_sizes: Units of each hidden layer. `()` is a linear classifier.
+        activation: Of the hidden layers; one of `ACTIVATIONS`.
+        **options: The other arguments of `ImageClassifier`.
+
+    Raises:
+        ValueError: If an argument is not among its values.
+        DatasetUnavailableError: If the data set was not found and could not be downloaded.
+    """
+
+    def __init__(
+        self,
+        data: str = "digits",
+        hidden_sizes: Sequence[int] = (20,),
+        activation: str = "sigmoid",
+        **options: Any,
+    ) -> None:
+        if any(size < 1 for size in hidden_sizes):
+            raise ValueError(f"`hidden_sizes` must be positive. Received: {tuple(hidden_sizes)}")
+        super().__init__(data, activation, **options)
+        self.layer_sizes = (math.prod(self.images.shape[1:]), *hidden_sizes, self.num_classes)
+
+    @property
+    def parameters(self) -> Mapping[str, tuple[int, ...]]:
+        """A kernel `[inputs, outputs]` and a bias `[outputs]` for each layer."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer, (inputs, outputs) in enumerate(itertools.pairwise(self.layer_sizes)):
+            shapes[f"dense_{layer}/kernel"] = (inputs, outputs)
+            shapes[f"dense_{layer}/bias"] = (outputs,)
+        return shapes
+
+    def logits(self, parameters: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+        """The output of the last layer, `[examples, num_classes]`."""
+        x = tf.reshape(images, [-1, self.layer_sizes[0]])
+        for layer in range(len(self.layer_sizes) - 1):
             if layer:
                 x = self.activation(x)
-            x = tf.matmul(x, parameters[layer]) + parameters[layer + 1]
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, x)), state
+            x = tf.matmul(x, parameters[f"dense_{layer}/kernel"]) + parameters[f"dense_{layer}/bias"]
+        return x
+
+
+class ConvClassifier(ImageClassifier):
+    """A convolutional network that classifies images.
+
+    ```python
+    problem = ConvClassifier("cifar10")  # The paper's: 22,682 parameters.
+    ```
+
+    Convolutions of stride 1, each with batch normalisation, activation and 2×2 max-pooling; then fully connected
+    layers, each with batch normalisation and activation, and a linear one. Batch normalisation has an offset and no
+    scale, and uses the statistics of the minibatch.
+
+    Source: Andrychowicz et al. (2016), section 3.3, and its released code.
+
+    Args:
+        data: See `ImageClassifier`.
+        channels: Of each convolution.
+        kernel_size: Height and width of the convolutions' kernels.
+        hidden_sizes: Units of each hidden fully connected layer.
+        activation: One of `ACTIVATIONS`.
+        batch_normalization: Whether there is any.
+        **options: The other arguments of `ImageClassifier`.
+
+    Raises:
+        ValueError: If an argument is not among its values.
+        DatasetUnavailableError: If the data set was not found and could not be downloaded.
+    """
+
+    def __init__(
+        self,
+        data: str = "cifar10",
+        channels: Sequence[int] = (16, 16, 16),
+        kernel_size: int = 5,
+        hidden_sizes: Sequence[int] = (32,),
+        activation: str = "relu",
+        batch_normalization: bool = True,
+        **options: Any,
+    ) -> None:
+        for name, values in (("channels", channels), ("kernel_size", [kernel_size]), ("hidden_sizes", hidden_sizes)):
+            if any(value < 1 for value in values):
+                raise ValueError(f"`{name}` must be positive. Received: {tuple(values)}")
+        super().__init__(data, activation, **options)
+        self.channels = tuple(channels)
+        self.kernel_size = kernel_size
+        self.batch_normalization = batch_normalization
+        height, width = (-(-size // 2 ** len(self.channels)) for size in self.images.shape[1:3])
+        flat = height * width * (self.channels[-1] if self.channels else self.images.shape[3])
+        self.layer_sizes = (flat, *hidden_sizes, self.num_classes)
+
+    @property
+    def vectorized(self) -> bool:
+        """No: a convolution has one kernel for all that it is given."""
+        return False
+
+    @property
+    def parameters(self) -> Mapping[str, tuple[int, ...]]:
+        """A kernel and a bias for each layer, and the offset of its batch normalisation."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        convolutions = itertools.pairwise((self.images.shape[3], *self.channels))
+        for layer, (inputs, outputs) in enumerate(convolutions):
+            shapes[f"conv_{layer}/kernel"] = (self.kernel_size, self.kernel_size, inputs, outputs)
+            shapes[f"conv_{layer}/bias"] = (outputs,)
+            if self.batch_normalization:
+                shapes[f"conv_{layer}/offset"] = (outputs,)
+        for layer, (inputs, outputs) in enumerate(itertools.pairwise(self.layer_sizes)):
+            shapes[f"dense_{layer}/kernel"] = (inputs, outputs)
+            shapes[f"dense_{layer}/bias"] = (outputs,)
+            if self.batch_normalization and layer < len(self.layer_sizes) - 2:
+                shapes[f"dense_{layer}/offset"] = (outputs,)
+        return shapes
+
+    def logits(self, parameters: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+        """The output of the last layer, `[examples, num_classes]`."""
+        x = images
+        for layer in range(len(self.channels)):
+            x = tf.nn.conv2d(x, parameters[f"conv_{layer}/kernel"], strides=1, padding="SAME")
+            x = self._activated(x, parameters, f"conv_{layer}")
+            x = tf.nn.max_pool2d(x, 2, strides=2, padding="SAME")
+        x = tf.reshape(x, [-1, self.layer_sizes[0]])
+        last = len(self.layer_sizes) - 2
+        for layer in range(last):
+            x = self._activated(tf.matmul(x, parameters[f"dense_{layer}/kernel"]), parameters, f"dense_{layer}")
+        return tf.matmul(x, parameters[f"dense_{last}/kernel"]) + parameters[f"dense_{last}/bias"]
+
+    def _activated(self, x: tf.Tensor, parameters: Mapping[str, tf.Tensor], layer: str) -> tf.Tensor:
+        x += parameters[f"{layer}/bias"]
+        if self.batch_normalization:
+            mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+            offset = parameters[f"{layer}/offset"]
+            x = tf.nn.batch_normalization(x, mean, variance, offset, None, BATCH_NORMALIZATION_EPSILON)
+        return self.activation(x)
+
+
+def _of_classes(images: np.ndarray, labels: np.ndarray, classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of these classes, which are labelled anew, 0, 1, …, in their order."""
+    known = set(np.unique(labels).tolist())
+    if len(set(classes)) < len(classes) or len(classes) < 2 or set(classes) - known:
+        raise ValueError(f"`classes` must be two or more different labels of {sorted(known)}. Received: {classes}")
+    chosen = np.isin(labels, list(classes))
+    anew = {label: number for number, label in enumerate(classes)}
+    return images[chosen], np.array([anew[label] for label in labels[chosen].tolist()], labels.dtype)

@@ -76,6 +76,11 @@ class KerasProblem(Problem):
         """The shapes of the model's trainable variables."""
         return [tuple(variable.shape) for variable in self.model.trainable_variables]
 
+    @property
+    def parameter_paths(self) -> Sequence[str]:
+        """The paths of the model's trainable variables."""
+        return [variable.path for variable in self.model.trainable_variables]
+
     def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
         """Draws θ_0; the state is that of the model's non-trainable variables."""
         variables = self.model.trainable_variables

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset
-from learned_optimizer.evaluation import compare
+from learned_optimizer.evaluation import Comparison, compare
+from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.presets import PresetError
 from learned_optimizer.problems import Quadratic
 
@@ -25,7 +26,7 @@ def preset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def comparison(problem, preset):
     lines = []
-    result = compare(problem, [preset, "sgd"], report=lines.append, **ARGUMENTS)
+    result = compare(problem, [preset, "sgd"], report=lambda line, _: lines.append(line), **ARGUMENTS)
     return result, lines
 
 
@@ -71,6 +72,30 @@ def test_progress_is_told(comparison, preset):
     _, lines = comparison
     assert len(lines) == 3
     assert any("rates tried" in line for line in lines) and any(preset in line for line in lines)
+
+
+def test_what_was_saved_is_read_again_under_the_same_conditions_only(comparison, tmp_path):
+    result, _ = comparison
+    assert load_comparison(tmp_path) is None
+    save_comparison(tmp_path, result, {"seed": 0})
+    again = load_comparison(tmp_path, {"seed": 0})
+    assert again.tuned == result.tuned and list(again.curves) == list(result.curves)
+    for label, curves in result.curves.items():
+        np.testing.assert_array_equal(again.curves[label].astype("float32"), curves)
+    assert load_comparison(tmp_path, {"seed": 1}) is None
+    (tmp_path / "run.json").write_text("[1]")
+    assert load_comparison(tmp_path) is None
+
+
+def test_known_baselines_are_taken_as_they_are(problem, comparison, preset):
+    result, _ = comparison
+    known = Comparison({label: curves + 1 for label, curves in result.curves.items()}, result.tuned)
+    lines = []
+    again = compare(problem, [preset, "sgd"], known=known, report=lambda line, _: lines.append(line), **ARGUMENTS)
+    (label,) = again.tuned
+    np.testing.assert_array_equal(again.curves[label], result.curves[label] + 1)
+    np.testing.assert_array_equal(again.curves[preset], result.curves[preset])
+    assert any("as measured before" in line for line in lines)
 
 
 def test_an_optimizer_named_twice_is_refused(problem):

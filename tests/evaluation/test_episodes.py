@@ -56,17 +56,17 @@ def numpy_curve(problem, seed, update, rate):
 def test_baselines_follow_numpy_with_fresh_slots_and_any_rate(name, update, problem, monkeypatch):
     # The episode's seed as it is, so that the quadratics can be drawn again here.
     monkeypatch.setattr("learned_optimizer.evaluation.episodes.sample", lambda problem, seed: problem.sample(seed))
-    episodes = Episodes(problem, BASELINES[name](), NUM_STEPS)
+    episodes = Episodes(problem, BASELINES[name]())
     for rate in (0.3, 0.05):
         expected = [numpy_curve(problem, seed, update, rate) for seed in SEEDS]
-        np.testing.assert_allclose(episodes.run(SEEDS, rate), expected, rtol=1e-4)
+        np.testing.assert_allclose(episodes.run(SEEDS, NUM_STEPS, rate), expected, rtol=1e-4)
 
 
 def test_optimizers_meet_the_same_parameters_and_minibatches():
     problem = MLPClassifier("digits", (2,), batch_size=4)
     # Without a step the losses tell of θ_0 and of the minibatches alone.
-    standing = [Episodes(problem, optimizer, NUM_STEPS) for optimizer in (keras.optimizers.SGD(), BASELINES["adam"]())]
-    first, second = (episodes.run(SEEDS, learning_rate=0.0) for episodes in standing)
+    standing = [Episodes(problem, optimizer) for optimizer in (keras.optimizers.SGD(), BASELINES["adam"]())]
+    first, second = (episodes.run(SEEDS, NUM_STEPS, 0.0) for episodes in standing)
     np.testing.assert_array_equal(first, second)
     assert len(np.unique(first)) == first.size
 
@@ -74,7 +74,7 @@ def test_optimizers_meet_the_same_parameters_and_minibatches():
 def test_a_learned_optimizer_runs_as_its_rule_does(problem):
     rule = CoordinatewiseLSTM((2,), preprocessing="none")
     preset = Preset(rule, rule.initial_weights(1))
-    curve = Episodes(problem, LearnedOptimizer(preset), NUM_STEPS).run(SEEDS[:1])[0]
+    curve = Episodes(problem, LearnedOptimizer(preset)).run(SEEDS[:1], NUM_STEPS)[0]
     (theta,), state = sample(problem, SEEDS[0])
     h = rule.initial_state(problem.num_coordinates)
     w, y = (part.numpy() for part in state)

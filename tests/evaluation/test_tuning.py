@@ -8,7 +8,7 @@ from learned_optimizer.evaluation.tuning import MAX_DECADES, final_loss, mean_lo
 def valley(optimum, poisoned=()):
     """Curves whose loss is lowest at a rate, and not finite at others."""
 
-    def run(learning_rate):
+    def run(learning_rate, part):
         loss = np.log10(learning_rate / optimum) ** 2
         curves = np.full((3, 20), loss)
         if learning_rate in poisoned:
@@ -43,12 +43,42 @@ def test_a_rate_that_diverges_in_some_episode_is_never_the_best():
 
 
 def test_the_objective_decides():
-    def run(learning_rate):
+    def run(learning_rate, part):
         # High rates are fast at first, low ones better at last.
         return np.linspace(1 / learning_rate, learning_rate, 50)[None] + 1
 
     low, high = (tune(run, -1, 1, objective) for objective in ("final", "mean"))
     assert low.learning_rate < high.learning_rate
+
+
+def crossing(calls):
+    """Curves of 64 steps in which high rates lead at first, and 0.1 at last."""
+
+    def run(learning_rate, part):
+        calls.append((learning_rate, part))
+        steps = np.arange(round(64 * part))
+        speed = np.minimum(1, steps * learning_rate / 2)
+        return (1 - speed + np.abs(np.log10(learning_rate / 0.1)) * steps / 64)[None]
+
+    return run
+
+
+def test_halving_runs_few_rates_in_full_and_finds_the_same():
+    calls, all_calls = [], []
+    halved = tune(crossing(calls), -3, 2, rungs=4)
+    assert halved.learning_rate == tune(crossing(all_calls), -3, 2).learning_rate == 0.1
+    assert sum(part for _, part in calls) < 0.75 * sum(part for _, part in all_calls)
+    assert [part for _, part in calls[:16]] == [1 / 8] * 16
+    assert sum(part == 1 / 4 for _, part in calls) == 8
+    assert min(halved.tried) == 0.001 and max(halved.tried) == 100
+
+
+def test_the_neighbours_of_the_best_rate_are_run_in_full():
+    calls = []
+    search = tune(crossing(calls), -3, 2, rungs=5)
+    full = {learning_rate for learning_rate, part in calls if part == 1}
+    assert {0.046, 0.1, 0.22} <= full
+    assert search.objective == min(search.tried[learning_rate] for learning_rate in full)
 
 
 def test_final_is_the_mean_of_the_last_ten_steps():

@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from learned_optimizer.meta_training.unroll import Carry, _draw_coordinates, start, unroll
+from learned_optimizer.meta_training.shares import Share
+from learned_optimizer.meta_training.unroll import Carry, Drawn, _draw, start, unroll
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
@@ -21,7 +22,7 @@ def indices(coordinates, fraction, seed, episodes=1):
         tf.stack([seed] * episodes),
         tf.zeros([episodes], tf.int32),
     )
-    return _draw_coordinates(carry, fraction).numpy()
+    return _draw(carry, 0, Share(None, np.arange(coordinates)), fraction).index.numpy()
 
 
 def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatch):
@@ -40,7 +41,8 @@ def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatc
     # Two episodes of six coordinates.
     for draw in ([0, 3, 4, 7, 8, 10], [1, 2, 5, 6, 9, 11]):
         monkeypatch.setattr(
-            "learned_optimizer.meta_training.unroll._draw_coordinates", lambda *_, d=draw: tf.constant(d)
+            "learned_optimizer.meta_training.unroll._draw",
+            lambda *_, d=draw: Drawn(tf.constant(d), tf.constant(d), 2.0),
         )
         half_losses, half_theta, estimate = meta_gradient(0.5)
         np.testing.assert_allclose(half_losses, losses, rtol=1e-6)

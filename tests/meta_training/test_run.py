@@ -110,8 +110,11 @@ class TestSignals:
             stop = executor.submit(StopOnSignal().__enter__).result()
         assert not stop.received and signal.getsignal(signal.SIGINT) is handler
 
-    def test_the_second_interrupt_acts_as_usual(self):
+    def test_the_second_interrupt_acts_as_usual(self, request):
         trainer = make_trainer()
+        # Where the tests run in the background of a shell, interrupts are ignored.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        request.addfinalizer(lambda: signal.signal(signal.SIGINT, usual))
 
         def twice(*_):
             os.kill(os.getpid(), signal.SIGINT)

@@ -14,10 +14,10 @@ RULE = CoordinatewiseLSTM((4,), preprocessing="none")
 EPOCHS, ROUNDS = 3, 4
 
 
-def make_trainer(problem=None, **arguments):
+def make_trainer(problem=None, rule=RULE, **arguments):
     defaults = {"episode_length": 6, "unroll_length": 3, "episodes": 2, "validation_episodes": 2}
     defaults["learning_rate"] = keras.optimizers.schedules.CosineDecay(0.02, 2 * EPOCHS * ROUNDS)
-    return MetaTrainer(problem or Quadratic(dimension=2, functions=2), RULE, **(defaults | arguments))
+    return MetaTrainer(problem or Quadratic(dimension=2, functions=2), rule, **(defaults | arguments))
 
 
 def assert_same(first, second):
@@ -85,7 +85,7 @@ def test_the_best_weights_are_those_with_the_lowest_validation_loss():
     trainer = make_trainer(learning_rate=3.0)
     history = trainer.fit(3, 2, verbose=0)
     assert trainer.best == history["val_loss"].min() < history["val_loss"].iloc[-1]
-    again = make_trainer(weights=trainer.best_weights)
+    again = make_trainer(rule=trainer.preset())
     np.testing.assert_allclose(again.validate().mean(), trainer.best, rtol=1e-6)
     preset = trainer.preset()
     assert preset.card["val_loss"] == trainer.best and preset.card["seed"] == 0
@@ -148,7 +148,8 @@ def test_losses_may_be_negative():
         ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
         ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
         ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
-        ({"weights": {}}, "expects weights of shapes"),
+        ({"groups": [(4, RULE)]}, r"The group 4 has nothing to update.*parameter_0"),
+        ({"groups": [("", RULE)]}, "The rule beside the groups has nothing to update"),
     ],
     ids=str,
 )

@@ -18,7 +18,7 @@ NUMPY_ACTIVATIONS = {
 
 
 def numpy_loss(parameters, images, labels, activation):
-    x = images.astype("float64")
+    x = images.reshape(len(images), -1).astype("float64")
     for layer in range(0, len(parameters), 2):
         x = x if layer == 0 else activation(x)
         x = x @ parameters[layer] + parameters[layer + 1]
