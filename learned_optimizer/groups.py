@@ -145,7 +145,7 @@ def _checked(group: Any) -> tuple[Selector, Member]:
     if not isinstance(member, keras.optimizers.Optimizer):
         preset = as_preset(member)
         if preset.groups:
-            raise ValueError(f"A preset in one of `groups` must have no groups itself. Received: {member!r}")
+            raise ValueError(f"A preset in one of `groups` must have no groups itself. Received one for {selector!r}")
         return selector, preset
     if isinstance(member, keras.optimizers.LossScaleOptimizer):
         raise ValueError("Put the LossScaleOptimizer around the LearnedOptimizer, not into one of its `groups`.")

@@ -68,7 +68,7 @@ def main() -> None:
     with reporting(ValueError, PresetError, OSError, DatasetUnavailableError):
         test_problem = problem_flags.build(values)
         # Rates are tuned, like φ, on the training split.
-        on_train = values.problem == "quadratic" or values.split == "train"
+        on_train = not problem_flags.has_splits(values) or values.split == "train"
         problem = test_problem if on_train else problem_flags.build(values, split="train")
         # Now rather than after minutes of work.
         out.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,9 @@ def main() -> None:
 
 def _title(values: flags.FlagValues) -> str:
     title = f"{values.problem}: mean of {values.test_episodes} episodes, 95 % band"
-    return title if values.problem == "quadratic" else f"{title}; {' or '.join(values.initialization)} initial weights"
+    if values.problem in ("quadratic", "neural-art"):
+        return title
+    return f"{title}; {' or '.join(values.initialization)} initial weights"
 
 
 def _update_card(name: str, table: str, values: flags.FlagValues) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from absl import flags
@@ -9,8 +10,11 @@ from absl import flags
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
+from learned_optimizer.problems.neural_art import NeuralArt
+from learned_optimizer.problems.pictures import STYLES
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
 
+ART_FLAGS = ("image_size", "style", "features", "content", "split")
 QUADRATIC_FLAGS = ("dimension", "functions", "distribution", "stddev")
 CLASSIFIER_FLAGS = (
     "network",
@@ -34,8 +38,9 @@ def define() -> None:
     flags.DEFINE_string(
         "problem",
         "digits",
-        "What is optimized: 'quadratic', or a network that classifies the images of 'digits' (inside scikit-learn), "
-        "'mnist', or any other data set of labelled images that TensorFlow Datasets knows.",
+        "What is optimized: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the images "
+        "of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow Datasets "
+        "knows.",
     )
     flags.DEFINE_enum(
         "network",
@@ -61,10 +66,21 @@ def define() -> None:
     )
     flags.DEFINE_float("stddev", 0.01, "Standard deviation of normal initial parameters.", lower_bound=0.0)
     flags.DEFINE_list("classes", None, "Labels of the classes that are told apart; default: all.")
-    flags.DEFINE_enum("split", "train", list(SPLITS), "Which split of the data set the episodes are drawn from.")
+    flags.DEFINE_enum(
+        "split", "train", list(SPLITS), "Which split of the data set, or which photograph, the episodes are drawn from."
+    )
     flags.DEFINE_string("data_dir", None, "Where TensorFlow Datasets keeps its files; default: $TFDS_DATA_DIR.")
     flags.DEFINE_integer("dimension", 10, "Of the quadratics.", lower_bound=1)
     flags.DEFINE_integer("functions", 128, "Quadratics that are optimized side by side.", lower_bound=1)
+    flags.DEFINE_integer("image_size", 64, "Height and width of the image of neural art.", lower_bound=8)
+    flags.DEFINE_string("style", "waves", f"Of neural art: {', '.join(STYLES)}, or the path of a picture.")
+    flags.DEFINE_string(
+        "features",
+        "cifar10",
+        "What content and style are compared by: 'cifar10', a small network that comes with this library; 'vgg19', "
+        "which Keras downloads; or the path of VGG-19's weights.",
+    )
+    flags.DEFINE_string("content", None, "A picture to draw contents from; default: scikit-learn's photographs.")
     flags.DEFINE_enum("distribution", "gaussian", list(DISTRIBUTIONS), "Of the entries of the quadratics' W and y.")
 
 
@@ -75,14 +91,15 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
         ValueError: If a flag was given that does not belong to the problem, or holds a wrong value.
         DatasetUnavailableError: If its data were not found.
     """
-    quadratic = values.problem == "quadratic"
-    own, other = (QUADRATIC_FLAGS, CLASSIFIER_FLAGS) if quadratic else (CLASSIFIER_FLAGS, QUADRATIC_FLAGS)
-    for name in sorted(set(other) - set(own)):
+    own = {"quadratic": QUADRATIC_FLAGS, "neural-art": ART_FLAGS}.get(values.problem, CLASSIFIER_FLAGS)
+    for name in sorted({*QUADRATIC_FLAGS, *ART_FLAGS, *CLASSIFIER_FLAGS} - set(own)):
         if values[name].present:
             raise ValueError(f"--{name} does not apply to --problem={values.problem}.")
     options: dict[str, Any] = {name: values[name].value for name in own} | overrides
-    if quadratic:
-        return Quadratic(**{name: value for name, value in options.items() if name in QUADRATIC_FLAGS})
+    if values.problem == "quadratic":
+        return Quadratic(**options)
+    if values.problem == "neural-art":
+        return NeuralArt(**options)
     network = options.pop("network")
     if network == "mlp":
         for name in CONVOLUTIONAL_FLAGS:
@@ -98,6 +115,18 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     if values["stddev"].present and "normal" not in values.initialization:
         raise ValueError(f"--stddev applies to --initialization=normal. Received: {values.initialization}")
     return NETWORKS[network](values.problem, **options)
+
+
+def given(values: flags.FlagValues) -> str:
+    """The flags that were given of the problem, as they can be typed again."""
+    names = dict.fromkeys((*QUADRATIC_FLAGS, *ART_FLAGS, *CLASSIFIER_FLAGS))
+    present = [values["problem"], *(values[name] for name in names if values[name].present)]
+    return shlex.join(line for flag in present for line in flag.serialize().splitlines())
+
+
+def has_splits(values: flags.FlagValues) -> bool:
+    """Whether the problem's data have a split for meta-training and tuning, and another for tests."""
+    return values.problem != "quadratic"
 
 
 def _parse_labels(values: list[str]) -> tuple[int, ...]:

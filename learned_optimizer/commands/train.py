@@ -134,7 +134,7 @@ def main() -> None:
     if not done:
         print(f"Go on:      train.py --resume --run_dir={run_dir}")
     print(
-        f"Compare it: evaluate.py --problem={values.problem} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
+        f"Compare it: evaluate.py {problem_flags.given(values)} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
         f"Use it:     LearnedOptimizer('{run_dir}')"
     )
 

@@ -47,6 +47,11 @@ class Episodes:
             curves.append(self._run(seed, tf.constant(num_steps)).numpy())
         return np.stack(curves)
 
+    @property
+    def parameters(self) -> list[np.ndarray]:
+        """θ after the last step of the last episode."""
+        return [variable.numpy() for variable in self._variables]
+
     def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
         parameters, state = sample(self.problem, seed)
         for variable, value in zip(self._variables, parameters, strict=True):

@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from learned_optimizer.evaluation.baselines import baseline_of
+import numpy as np
+
+from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
+from learned_optimizer.evaluation.compare import TEST_STREAM
+from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.files import load_comparison
 from learned_optimizer.evaluation.plots import draw_curves
 from learned_optimizer.experiments.results import ratio_at, read_curves
 from learned_optimizer.files import replaced_file
+from learned_optimizer.meta_training.unroll import sample
+from learned_optimizer.optimizer import LearnedOptimizer
+from learned_optimizer.problems.neural_art import NeuralArt
 
 FINAL_STEP = 100
+PICTURES = 3
 
 
 def plot_grid(folder: Path) -> None:
@@ -35,6 +44,44 @@ def plot_grid(folder: Path) -> None:
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False)
     _save(figure, folder / "grid.png")
+
+
+def plot_pictures(folder: Path, image_size: int, style: str) -> None:
+    """Draws content, style, and what each optimizer made of them, for some test episodes (the paper's figure 9).
+
+    Args:
+        folder: Holds the results of a comparison on neural art.
+        image_size: Of the comparison.
+        style: Of the comparison.
+    """
+    from matplotlib.figure import Figure
+
+    problem = NeuralArt(image_size, style, split="test")
+    comparison = load_comparison(folder)
+    if comparison is None:
+        raise ValueError(f"{folder} holds no comparison.")
+    columns: dict[str, list[np.ndarray]] = {"content": [], "style": [problem.style] * PICTURES}
+    seeds = make_seeds(0, TEST_STREAM, PICTURES)
+    for seed in seeds:
+        _, (content, _) = sample(problem, seed)
+        columns["content"].append(content.numpy())
+    for label, curves in comparison.curves.items():
+        name, search = baseline_of(label), comparison.tuned.get(label)
+        episodes = Episodes(problem, BASELINES[name]() if name else LearnedOptimizer(label))
+        columns[label] = []
+        for seed in seeds:
+            episodes.run([seed], curves.shape[1], search.learning_rate if search else None)
+            columns[label].append(episodes.parameters[0])
+    figure = Figure(figsize=(1.7 * len(columns), 1.75 * PICTURES), layout="constrained")
+    grid = figure.subplots(PICTURES, len(columns))
+    for column, (title, images) in enumerate(columns.items()):
+        grid[0, column].set_title(title, fontsize=9)
+        for row, image in enumerate(images):
+            grid[row, column].imshow(np.clip(image, 0, 1), interpolation="nearest")
+            grid[row, column].set_axis_off()
+            if title in comparison.curves:
+                grid[row, column].text(2, 8, f"{comparison.curves[title][row, -1]:.3f}", color="white", fontsize=8)
+    _save(figure, folder / "pictures.png")
 
 
 def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:

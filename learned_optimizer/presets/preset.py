@@ -51,7 +51,7 @@ class Preset:
             if isinstance(selector, bool) or not isinstance(selector, str | int) or not isinstance(member, Preset):
                 raise ValueError(
                     "Each of the `groups` of a preset must be a rank or a regular expression, and a preset. "
-                    f"Received: {selector!r}, {member!r}"
+                    f"Received: {selector!r} with a {type(member).__name__}."
                 )
             if member.groups:
                 raise ValueError("A preset in one of the `groups` of another must have no groups itself.")

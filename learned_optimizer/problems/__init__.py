@@ -5,6 +5,7 @@ from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import DatasetUnavailableError, load_images
 from learned_optimizer.problems.keras_problem import KerasProblem
+from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.quadratic import Quadratic
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "DatasetUnavailableError",
     "KerasProblem",
     "MLPClassifier",
+    "NeuralArt",
     "Problem",
     "Quadratic",
     "load_images",
