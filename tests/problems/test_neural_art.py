@@ -1,0 +1,127 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learned_optimizer.problems import NeuralArt
+from learned_optimizer.problems.base import make_seed
+from learned_optimizer.problems.features import load_features
+from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return NeuralArt(16)
+
+
+def numpy_gram(activation):
+    flat = activation[0].reshape(-1, activation.shape[-1]).astype("float64")
+    return flat.T @ flat / len(flat)
+
+
+def test_the_loss_is_that_of_numpy(seed):
+    problem = NeuralArt(16, "mosaic", content_weight=2.0, style_weight=3.0, regularization=5.0)
+    (image,), (content, features) = problem.sample(seed)
+    image, (model, layers) = image.numpy(), load_features()
+    assert len(model.outputs) == len(layers) == 6
+    of_image, of_style, of_content = ([a.numpy() for a in model(x[None])] for x in (image, problem.style, content))
+    np.testing.assert_allclose(features, of_content[-1], rtol=1e-5, atol=1e-6)
+    content_loss = ((of_image[-1] - of_content[-1]) ** 2).sum() / (of_content[-1] ** 2).sum()
+    style_losses = []
+    for reached, goal in zip(of_image[:-1], of_style[:-1], strict=True):
+        goal = numpy_gram(goal)
+        style_losses.append(((numpy_gram(reached) - goal) ** 2).sum() / (goal**2).sum())
+    roughness = (np.diff(image, axis=0) ** 2).mean() + (np.diff(image, axis=1) ** 2).mean()
+    loss, _ = problem.loss([tf.constant(image)], (content, features), ())
+    np.testing.assert_allclose(loss, 2 * content_loss + 3 * np.mean(style_losses) + 5 * roughness, rtol=1e-4)
+
+
+def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(seed):
+    problem = NeuralArt(16, style_weight=0.0, regularization=0.0)
+    _, state = problem.sample(seed)
+    np.testing.assert_allclose(problem.loss([state[0]], state, ())[0], 0, atol=1e-6)
+    problem = NeuralArt(16, content_weight=0.0, regularization=0.0)
+    np.testing.assert_allclose(problem.loss([tf.constant(problem.style)], state, ())[0], 0, atol=1e-6)
+
+
+def test_the_gradient_is_that_of_finite_differences(problem, seed):
+    (image,), state = problem.sample(seed)
+    direction = tf.random.stateless_normal(image.shape, (1, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss, _ = problem.loss([image], state, ())
+    slope = float(tf.reduce_sum(tape.gradient(loss, image) * direction))
+    ahead, behind = (float(problem.loss([image + h * direction], state, ())[0]) for h in (0.003, -0.003))
+    np.testing.assert_allclose(slope, (ahead - behind) / 0.006, rtol=0.02)
+
+
+def test_contents_are_parts_of_the_photograph_of_the_split():
+    for split in ("train", "test"):
+        problem = NeuralArt(32, split=split)
+        contents = [problem.draw_content(make_seed(number)).numpy() for number in range(3)]
+        assert all(0 <= content.min() and content.max() <= 1 for content in contents)
+        assert not np.allclose(contents[0], contents[1], atol=0.05)
+        # The mean colour of some part is far from that of no part.
+        assert np.abs(np.mean(contents, axis=(0, 1, 2)) - photograph(split).mean(axis=(0, 1))).max() < 0.25
+
+
+def test_a_constant_photograph_gives_constant_contents(tmp_path):
+    tf.io.write_file(str(tmp_path / "red.png"), tf.io.encode_png(np.full((40, 60, 3), (200, 0, 0), "uint8")))
+    problem = NeuralArt(16, style=str(tmp_path / "red.png"), content=str(tmp_path / "red.png"))
+    expected = np.broadcast_to(np.float32([200 / 255, 0, 0]), (16, 16, 3))
+    np.testing.assert_allclose(problem.draw_content(make_seed(1)), expected, atol=1e-5)
+    np.testing.assert_allclose(problem.style, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_styles_are_pictures_of_any_size(style):
+    small, large = STYLES[style](32), STYLES[style](64)
+    assert small.shape == (32, 32, 3) and small.dtype == large.dtype == np.float32
+    assert large.min() >= 0 and large.max() <= 1 and large.std() > 0.1
+    # The same picture.
+    assert np.abs(resized(large, 32) - small).mean() < 0.1
+
+
+def test_the_feature_network_that_comes_along_knows_images():
+    model, layers = load_features()
+    assert sum(int(np.prod(v.shape)) for v in model.weights) > 30_000
+    assert layers[-1] == "conv_3"
+    activations = model(photograph("train")[None, :64, :64])
+    assert [a.shape[-1] for a in activations] == [16, 16, 32, 32, 64, 32]
+    assert all(0.01 < np.mean(a.numpy() > 0) < 0.99 for a in activations)
+
+
+def test_vgg19_is_taken_from_a_file(tmp_path, seed):
+    path = str(tmp_path / "vgg.weights.h5")
+    vgg = keras.applications.VGG19(include_top=False, weights=None)
+    vgg.save_weights(path)
+    problem = NeuralArt(32, features=path)
+    parameters, state = problem.sample(seed)
+    assert np.isfinite(problem.loss(parameters, state, ())[0])
+    image = problem.style[None]
+    expected = keras.Model(vgg.inputs, vgg.get_layer("block1_conv1").output)(
+        keras.applications.vgg19.preprocess_input(255 * image)
+    )
+    np.testing.assert_allclose(load_features(path).model(image)[0], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": 30}, "`image_size` must be a multiple of 4, at least 8. Received: 30"),
+        ({"split": "validation"}, "`split` must be one of"),
+        ({"style": "no_such.png"}, "no_such.png cannot be read as a picture"),
+        ({"style_weight": -1.0}, "`style_weight` must not be negative. Received: -1.0"),
+        ({"features": "no_such.h5"}, "VGG-19's weights could not be had from 'no_such.h5'"),
+    ],
+    ids=str,
+)
+def test_refuses_what_it_cannot_do(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        NeuralArt(**arguments)
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path):
+    (tmp_path / "x.png").write_text("no picture")
+    with pytest.raises(ValueError, match="JPEG, PNG, GIF or BMP was expected"):
+        load_picture(tmp_path / "x.png")
