@@ -17,6 +17,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        temporary.chmod(0o644)  # Some libraries write files that no one else may read.
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -30,6 +31,8 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     old = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
+        for written in temporary.rglob("*"):
+            written.chmod(0o755 if written.is_dir() else 0o644)
         temporary.chmod(0o755)
         if path.exists():
             path.rename(old)

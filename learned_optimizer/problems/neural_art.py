@@ -56,8 +56,8 @@ class NeuralArt(Problem):
         content: str | None = None,
         split: str = "train",
         content_weight: float = 1.0,
-        style_weight: float = 1.0,
-        regularization: float = 1.0,
+        style_weight: float = 3.0,
+        regularization: float = 3.0,
         stddev: float = 0.1,
     ) -> None:
         if image_size < 8 or image_size % 4:

@@ -23,7 +23,7 @@ def test_the_loss_is_that_of_numpy(seed):
     problem = NeuralArt(16, "mosaic", content_weight=2.0, style_weight=3.0, regularization=5.0)
     (image,), (content, features) = problem.sample(seed)
     image, (model, layers) = image.numpy(), load_features()
-    assert len(model.outputs) == len(layers) == 6
+    assert len(model.outputs) == len(layers) == 7
     of_image, of_style, of_content = ([a.numpy() for a in model(x[None])] for x in (image, problem.style, content))
     np.testing.assert_allclose(features, of_content[-1], rtol=1e-5, atol=1e-6)
     content_loss = ((of_image[-1] - of_content[-1]) ** 2).sum() / (of_content[-1] ** 2).sum()
@@ -46,20 +46,20 @@ def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(seed
 
 def test_the_gradient_is_that_of_finite_differences(problem, seed):
     (image,), state = problem.sample(seed)
-    direction = tf.random.stateless_normal(image.shape, (1, 2))
     with tf.GradientTape() as tape:
         tape.watch(image)
         loss, _ = problem.loss([image], state, ())
-    slope = float(tf.reduce_sum(tape.gradient(loss, image) * direction))
-    ahead, behind = (float(problem.loss([image + h * direction], state, ())[0]) for h in (0.003, -0.003))
-    np.testing.assert_allclose(slope, (ahead - behind) / 0.006, rtol=0.02)
+    gradient = tape.gradient(loss, image)
+    slope = tf.norm(gradient)
+    ahead, behind = (problem.loss([image + h * gradient / slope], state, ())[0] for h in (0.01, -0.01))
+    np.testing.assert_allclose(slope, (ahead - behind) / 0.02, rtol=0.02)
 
 
 def test_contents_are_parts_of_the_photograph_of_the_split():
     for split in ("train", "test"):
         problem = NeuralArt(32, split=split)
         contents = [problem.draw_content(make_seed(number)).numpy() for number in range(3)]
-        assert all(0 <= content.min() and content.max() <= 1 for content in contents)
+        assert all(content.min() >= 0 and content.max() <= 1 for content in contents)
         assert not np.allclose(contents[0], contents[1], atol=0.05)
         # The mean colour of some part is far from that of no part.
         assert np.abs(np.mean(contents, axis=(0, 1, 2)) - photograph(split).mean(axis=(0, 1))).max() < 0.25
@@ -75,11 +75,11 @@ def test_a_constant_photograph_gives_constant_contents(tmp_path):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_styles_are_pictures_of_any_size(style):
-    small, large = STYLES[style](32), STYLES[style](64)
-    assert small.shape == (32, 32, 3) and small.dtype == large.dtype == np.float32
+    small, large = STYLES[style](64), STYLES[style](128)
+    assert small.shape == (64, 64, 3) and small.dtype == large.dtype == np.float32
     assert large.min() >= 0 and large.max() <= 1 and large.std() > 0.1
     # The same picture.
-    assert np.abs(resized(large, 32) - small).mean() < 0.1
+    assert np.abs(resized(large, 64) - small).mean() < 0.1
 
 
 def test_the_feature_network_that_comes_along_knows_images():
@@ -87,10 +87,12 @@ def test_the_feature_network_that_comes_along_knows_images():
     assert sum(int(np.prod(v.shape)) for v in model.weights) > 30_000
     assert layers[-1] == "conv_3"
     activations = model(photograph("train")[None, :64, :64])
-    assert [a.shape[-1] for a in activations] == [16, 16, 32, 32, 64, 32]
-    assert all(0.01 < np.mean(a.numpy() > 0) < 0.99 for a in activations)
+    assert [a.shape[-1] for a in activations] == [3, 16, 16, 32, 32, 64, 32]
+    assert all(0.01 < np.mean(a.numpy() > 0) < 0.99 for a in activations[1:])
 
 
+# Keras stores variables by np.array, of which NumPy 2 warns.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_vgg19_is_taken_from_a_file(tmp_path, seed):
     path = str(tmp_path / "vgg.weights.h5")
     vgg = keras.applications.VGG19(include_top=False, weights=None)

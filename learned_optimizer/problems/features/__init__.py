@@ -44,7 +44,8 @@ def load_features(network: str = "cifar10") -> Features:
         except (safetensors.SafetensorError, OSError) as error:
             raise ValueError(f"{DATA} cannot be read: {error}") from error
         set_weights(classifier, weights)
-        layers = ("conv_0", "conv_1", "conv_2", "conv_3", "conv_4", "conv_3")
+        # The colours of a style are in its pixels: this network tells them less well than VGG-19.
+        layers = ("pixels", "conv_0", "conv_1", "conv_2", "conv_3", "conv_4", "conv_3")
         return _features(classifier, layers, keras.layers.Rescaling(1 / DEVIATION, -MEAN / DEVIATION))
     try:
         vgg = keras.applications.VGG19(include_top=False, weights="imagenet" if network == "vgg19" else network)
@@ -63,7 +64,7 @@ def cifar10_classifier(num_classes: int = 10) -> keras.Model:
 
     Gatys et al. (2016, section 2) found average pooling to give smoother images than max-pooling.
     """
-    inputs = x = keras.Input((None, None, 3))
+    inputs = x = keras.Input((None, None, 3), name="pixels")
     for number, channels in enumerate((16, 16, 32, 32, 64)):
         x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"conv_{number}")(x)
         if number % 2:
