@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
             try:
                 optimizer = experiment.preset
                 if values.retrain:
-                    optimizer = meta_train(TRAINING[optimizer], Path(values.runs) / optimizer, values.smoke)
+                    optimizer = meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
                 experiment.evaluate(out / name, optimizer, values.smoke, values.update_card)
             except subprocess.CalledProcessError as error:
                 raise CommandError(f"{name} was not finished; see above.") from error

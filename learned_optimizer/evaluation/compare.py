@@ -48,7 +48,7 @@ class Comparison:
 
     def frame(self) -> pd.DataFrame:
         """Every loss in a row: `optimizer`, `episode`, `step`, `loss`."""
-        parts = []
+        parts = [pd.DataFrame(columns=["optimizer", "episode", "step", "loss"])] if not self.curves else []
         for label, curves in self.curves.items():
             episode, step = np.indices(curves.shape)
             columns = {"optimizer": label, "episode": episode.ravel(), "step": step.ravel(), "loss": curves.ravel()}

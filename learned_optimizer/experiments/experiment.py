@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from learned_optimizer import presets
 from learned_optimizer.meta_training.run import CONFIG
 
 BASELINES = ("adam", "sgd", "nag", "rmsprop")
+INITIAL = "--initial_preset="
 # An experiment in about half a minute, to see that it works; its numbers mean nothing.
 SMOKE_TRAIN = ("--epochs=1", "--rounds_per_epoch=1", "--episodes=1", "--validation_episodes=1")
 SMOKE_EVALUATE = ("--num_steps=10", "--test_episodes=2", "--tuning_episodes=1")
@@ -27,6 +29,7 @@ class Experiment:
         preset: The learned optimizer, a shipped preset; `TRAINING` has the flags that train.py made it with.
         flags: Of evaluate.py.
         parts: Flags of several comparisons by name, beside `flags`; each is written into a folder of its own.
+        rivals: Other presets that are compared with it.
         baselines: What the learned optimizer is compared with.
         paper: Losses in the paper by step: of its LSTM, and of the best baseline.
         minutes: About how long it takes on two CPU cores.
@@ -37,6 +40,7 @@ class Experiment:
     preset: str
     flags: tuple[str, ...]
     parts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    rivals: tuple[str, ...] = ()
     baselines: tuple[str, ...] = BASELINES
     paper: Mapping[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
     minutes: float = 1.5
@@ -54,7 +58,7 @@ class Experiment:
         Raises:
             subprocess.CalledProcessError: If a comparison fails; it has said why.
         """
-        baselines = ("adam",) if smoke else self.baselines
+        others = ("adam",) if smoke else (*self.rivals, *self.baselines)
         parts = list((self.parts or {"": ()}).items())
         for part, flags in parts[:2] if smoke else parts:
             run_command(
@@ -62,7 +66,7 @@ class Experiment:
                 [
                     *self.flags,
                     *flags,
-                    f"--optimizers={','.join([optimizer, *baselines])}",
+                    f"--optimizers={','.join([optimizer, *others])}",
                     *(SMOKE_EVALUATE if smoke else ()),
                     *(("--update_card",) if update_card else ()),
                     f"--out={out / part}",
@@ -72,12 +76,24 @@ class Experiment:
             self.finish(out)
 
 
-def meta_train(flags: Sequence[str], run: Path, smoke: bool = False) -> str:
+def meta_train(name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool = False) -> str:
     """Runs train.py, or goes on with a run that was stopped; returns the run's folder.
+
+    Args:
+        name: Of the meta-training, and of the run's folder.
+        training: The flags of each. Where one starts from the φ of another, this one comes first.
+        runs: The folder of all runs.
+        smoke: Whether to make one round only.
 
     Raises:
         subprocess.CalledProcessError: If it fails; it has said why.
     """
+    run, flags = runs / name, []
+    for flag in training[name]:
+        initial = flag.removeprefix(INITIAL)
+        if flag.startswith(INITIAL) and initial in training and initial not in presets.names():
+            flag = f"{INITIAL}{meta_train(initial, training, runs, smoke)}"
+        flags.append(flag)
     if (run / CONFIG).exists():
         run_command("train", ["--resume", f"--run_dir={run}"])
     else:

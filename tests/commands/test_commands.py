@@ -66,12 +66,40 @@ def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
     assert table in out and all(label in table for label in labels)
     assert (tmp_path / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert record["seed"] == 0 and len(record["tuning"][labels[1]]) >= 16
+    assert record["seed"] == 0 and len(record["tuning"][labels[1]]["tried"]) >= 16
     assert out.rstrip().endswith(str(tmp_path / "out"))
     # The card says so, too.
     results = presets.load(run_dir).card["results"]
     ((command, recorded),) = results.items()
     assert recorded.strip() == table and "--num_steps=12" in command and str(tmp_path) not in command
+
+
+def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_path):
+    arguments = ["--problem=quadratic", "--dimension=2", "--test_episodes=2", "--tuning_episodes=1"]
+    arguments += ["--optimizers=sgd,quadratic", f"--out={tmp_path}"]
+    first, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
+    curves = (tmp_path / "curves.csv").read_text()
+    assert "rates tried" in first
+    second, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
+    assert "as measured before" in second and "rates tried" not in second
+    assert (tmp_path / "curves.csv").read_text() == curves
+    assert json.loads((tmp_path / "run.json").read_text())["reused"]
+    for other in (["--num_steps=11"], ["--num_steps=11", "--noreuse"]):
+        third, _ = finish(start("evaluate.py", *arguments, *other))
+        assert "rates tried" in third
+
+
+def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
+    problem = ["--network=conv", "--channels=2,3", "--hidden_sizes=4", "--batch_size=8", "--classes=3,8"]
+    out, _ = finish(
+        start("train.py", *problem, *SHORT, "--layers=3", "--groups=4,offset$", f"--run_dir={tmp_path / 'run'}")
+    )
+    assert "evaluate.py --problem=digits" in out and all(flag in out for flag in problem)
+    groups = presets.load(tmp_path / "run").groups
+    assert [selector for selector, _ in groups] == [4, "offset$"]
+    arguments = [*problem, f"--optimizers={tmp_path / 'run'},sgd", f"--out={tmp_path / 'out'}"]
+    finish(start("evaluate.py", *arguments, "--num_steps=12", "--test_episodes=2", "--tuning_episodes=1", "--rungs=2"))
+    assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
 
 
 @pytest.mark.parametrize("trained", ["quadratic"], indirect=True)

@@ -101,7 +101,7 @@ def test_vgg19_is_taken_from_a_file(tmp_path, seed):
     parameters, state = problem.sample(seed)
     assert np.isfinite(problem.loss(parameters, state, ())[0])
     image = problem.style[None]
-    expected = keras.Model(vgg.inputs, vgg.get_layer("block1_conv1").output)(
+    expected = keras.Model(vgg.inputs[0], vgg.get_layer("block1_conv1").output)(
         keras.applications.vgg19.preprocess_input(255 * image)
     )
     np.testing.assert_allclose(load_features(path).model(image)[0], expected, rtol=1e-3, atol=1e-3)

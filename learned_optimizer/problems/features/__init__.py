@@ -45,7 +45,7 @@ def load_features(network: str = "cifar10") -> Features:
             raise ValueError(f"{DATA} cannot be read: {error}") from error
         set_weights(classifier, weights)
         # The colours of a style are in its pixels: this network tells them less well than VGG-19.
-        layers = ("pixels", "conv_0", "conv_1", "conv_2", "conv_3", "conv_4", "conv_3")
+        layers: tuple[str, ...] = ("pixels", "conv_0", "conv_1", "conv_2", "conv_3", "conv_4", "conv_3")
         return _features(classifier, layers, keras.layers.Rescaling(1 / DEVIATION, -MEAN / DEVIATION))
     try:
         vgg = keras.applications.VGG19(include_top=False, weights="imagenet" if network == "vgg19" else network)
@@ -84,7 +84,7 @@ def set_weights(model: keras.Model, weights: dict[str, Any]) -> None:
 
 
 def _features(model: keras.Model, layers: tuple[str, ...], scaling: keras.layers.Layer) -> Features:
-    activations = keras.Model(model.inputs, [model.get_layer(name).output for name in layers])
+    activations = keras.Model(model.inputs[0], [model.get_layer(name).output for name in layers])
     activations.trainable = False
     images = keras.Input((None, None, 3))
     return Features(keras.Model(images, activations(scaling(images))), layers)
