@@ -41,7 +41,7 @@ class Comparison:
     def from_frame(cls, frame: pd.DataFrame, tuned: Mapping[str, Tuned]) -> Comparison:
         """The comparison that `frame` describes, with the searches."""
         curves = {
-            str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy()
+            str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy("float32")
             for label, part in frame.groupby("optimizer", sort=False)
         }
         return cls(curves, dict(tuned))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.compare import Comparison
+from learned_optimizer.evaluation.files import CURVES
 from learned_optimizer.evaluation.summary import bootstrap_ratio
 from learned_optimizer.evaluation.tuning import FINAL_STEPS
 
@@ -41,7 +42,9 @@ class Ratio(NamedTuple):
 
 def read_curves(folder: Path) -> dict[str, np.ndarray]:
     """The curves that evaluate.py wrote, `[episodes, steps]` by label; the learned optimizer is the first."""
-    return Comparison.from_frame(pd.read_csv(folder / "curves.csv"), {}).curves
+    curves = Comparison.from_frame(pd.read_csv(folder / CURVES), {}).curves
+    # So that their means are the same to the last digit on every machine.
+    return {label: curve.astype("float64") for label, curve in curves.items()}
 
 
 def ratio_at(curves: dict[str, np.ndarray], step: int) -> Ratio:

@@ -81,7 +81,7 @@ def test_what_was_saved_is_read_again_under_the_same_conditions_only(comparison,
     again = load_comparison(tmp_path, {"seed": 0})
     assert again.tuned == result.tuned and list(again.curves) == list(result.curves)
     for label, curves in result.curves.items():
-        np.testing.assert_array_equal(again.curves[label].astype("float32"), curves)
+        np.testing.assert_array_equal(again.curves[label], curves)
     assert load_comparison(tmp_path, {"seed": 1}) is None
     (tmp_path / "run.json").write_text("[1]")
     assert load_comparison(tmp_path) is None
