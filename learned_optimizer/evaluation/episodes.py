@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -34,7 +35,8 @@ class Episodes:
         learning_rate = [v for v in optimizer.variables if v.name == "learning_rate"]
         self._slots = [v for v in optimizer.variables if not any(v is rate for rate in learning_rate)]
         self._initial = [v.numpy() for v in self._slots]
-        self._run = tf.function(self._episode)
+        # Partial: TensorFlow warns of code that it traces for several instances.
+        self._run = tf.function(functools.partial(self._episode))
 
     def run(self, seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None = None) -> np.ndarray:
         """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`."""

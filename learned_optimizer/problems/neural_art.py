@@ -3,8 +3,8 @@
     f(θ) = α L_content(c, θ) + β L_style(s, θ) + γ L_reg(θ)
 
 (Andrychowicz et al., 2016, section 3.4, after Gatys et al., 2016). The paper gives neither weights nor layers. Here
-each distance is a squared one over the squared norm of what is to be reached, so that it is 1 for blank features, and
-that one set of weights serves every resolution, style and network.
+each distance is a squared one over the squared norm of the same features of the style, so that one set of weights
+serves every resolution, style and network.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ class NeuralArt(Problem):
         self.weights = content_weight, style_weight, regularization
         self.stddev = stddev
         self._model = load_features(features).model
-        *style_features, _ = self._model(self.style[None])
+        *style_features, content_features = self._model(self.style[None])
         self._grams = [_gram(activation) for activation in style_features]
+        self._content_norm = tf.reduce_sum(content_features**2)
 
     @property
     def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
@@ -120,18 +121,18 @@ class NeuralArt(Problem):
         del batch
         (image,) = parameters
         *style, content = self._model(image[None])
-        distances = [_distance(_gram(activation), gram) for activation, gram in zip(style, self._grams, strict=True)]
+        distances = [
+            tf.reduce_sum((_gram(activation) - goal) ** 2) / tf.reduce_sum(goal**2)
+            for activation, goal in zip(style, self._grams, strict=True)
+        ]
+        style_loss = tf.add_n(distances) / len(distances)
+        content_loss = tf.reduce_sum((content - state[1]) ** 2) / self._content_norm
         roughness = tf.reduce_mean((image[1:] - image[:-1]) ** 2) + tf.reduce_mean((image[:, 1:] - image[:, :-1]) ** 2)
         alpha, beta, gamma = self.weights
-        style_loss = tf.add_n(distances) / len(distances)
-        return alpha * _distance(content, state[1]) + beta * style_loss + gamma * roughness, state
+        return alpha * content_loss + beta * style_loss + gamma * roughness, state
 
 
 def _gram(activation: tf.Tensor) -> tf.Tensor:
     """The mean product of any two channels, `[1, channels, channels]`."""
     _, height, width, _ = activation.shape
     return tf.einsum("nhwc,nhwd->ncd", activation, activation) / np.float32(height * width)
-
-
-def _distance(value: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum((value - goal) ** 2) / tf.reduce_sum(goal**2)

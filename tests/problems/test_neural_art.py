@@ -26,7 +26,7 @@ def test_the_loss_is_that_of_numpy(seed):
     assert len(model.outputs) == len(layers) == 7
     of_image, of_style, of_content = ([a.numpy() for a in model(x[None])] for x in (image, problem.style, content))
     np.testing.assert_allclose(features, of_content[-1], rtol=1e-5, atol=1e-6)
-    content_loss = ((of_image[-1] - of_content[-1]) ** 2).sum() / (of_content[-1] ** 2).sum()
+    content_loss = ((of_image[-1] - of_content[-1]) ** 2).sum() / (of_style[-1] ** 2).sum()
     style_losses = []
     for reached, goal in zip(of_image[:-1], of_style[:-1], strict=True):
         goal = numpy_gram(goal)
