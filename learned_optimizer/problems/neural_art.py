@@ -56,7 +56,7 @@ class NeuralArt(Problem):
         content: str | None = None,
         split: str = "train",
         content_weight: float = 1.0,
-        style_weight: float = 3.0,
+        style_weight: float = 10.0,
         regularization: float = 3.0,
         stddev: float = 0.1,
     ) -> None:
