@@ -26,6 +26,9 @@ class Experiment:
 
     Attributes:
         claim: What the paper says, with the figure.
+        claimed: The paper's outcome at the last step, `"lower"` or `"higher"` than the best baseline; None where the
+            experiment is not the paper's.
+        note: What is to be said of the outcome.
         preset: The learned optimizer, a shipped preset; `TRAINING` has the flags that train.py made it with.
         flags: Of evaluate.py.
         parts: Flags of several comparisons by name, beside `flags`; each is written into a folder of its own.
@@ -42,6 +45,8 @@ class Experiment:
     parts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     rivals: tuple[str, ...] = ()
     baselines: tuple[str, ...] = BASELINES
+    claimed: str | None = None
+    note: str = ""
     paper: Mapping[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
     minutes: float = 1.5
     finish: Callable[[Path], None] | None = None

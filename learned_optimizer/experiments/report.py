@@ -51,6 +51,17 @@ def _folders(folder: Path, experiment: Experiment) -> list[Path]:
     return [folder / part for part in experiment.parts or [""] if (folder / part / "table.md").exists()]
 
 
+def _verdict(folders: list[Path], experiment: Experiment) -> str:
+    """Whether the paper's claim holds at the last step of every part, as far as the intervals tell."""
+    if experiment.claimed is None:
+        return ""
+    all_curves = [read_curves(folder) for folder in folders]
+    outcomes = {ratio_at(curves, min(curve.shape[1] for curve in curves.values())).outcome for curves in all_curves}
+    if outcomes == {experiment.claimed}:
+        return "**Confirmed.** "
+    return "**Confirmed in part.** " if experiment.claimed in outcomes else "**Not confirmed.** "
+
+
 def _rows(results: Path, name: str, experiment: Experiment) -> list[str]:
     rows = []
     for folder in _folders(results / name, experiment):
@@ -72,8 +83,10 @@ def _cells(ratio: Ratio) -> str:
 
 
 def _section(results: Path, name: str, experiment: Experiment) -> str:
-    parts = [f"## {name}", experiment.claim]
     folders = _folders(results / name, experiment)
+    parts = [f"## {name}", f"{_verdict(folders, experiment)}{experiment.claim}"]
+    if experiment.note:
+        parts.append(experiment.note)
     if experiment.parts:
         parts += [
             f"![{name}]({path.relative_to(results).as_posix()})" for path in sorted((results / name).glob("*.png"))

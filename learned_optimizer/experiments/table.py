@@ -39,20 +39,35 @@ TRAINING: dict[str, tuple[str, ...]] = {
         "--validation_episodes=16",
         "--description=Meta-trained on a 64-20-10 sigmoid network on scikit-learn's digits, 100 steps",
     ),
+    # Smaller images first, which cost less.
     "cifar10-small": (
         *_CIFAR,
         "--downscale=2",
-        "--batch_size=64",
         "--groups=4",
         "--initial_preset=mnist",
-        "--coordinate_fraction=0.1",
+        "--coordinate_fraction=0.5",
         "--episode_length=200",
         "--episodes=2",
         "--learning_rate=0.005",
         "--monitor=val_log_loss",
-        "--epochs=12",
-        "--rounds_per_epoch=20",
+        "--epochs=10",
+        "--rounds_per_epoch=15",
         "--validation_episodes=4",
+    ),
+    "cifar10": (
+        *_CIFAR,
+        "--initial_preset=cifar10-small",
+        "--coordinate_fraction=0.5",
+        "--episode_length=1000",
+        "--episodes=1",
+        "--learning_rate=0.001",
+        "--meta_loss=log",
+        "--monitor=val_log_loss",
+        "--epochs=3",
+        "--rounds_per_epoch=4",
+        "--validation_episodes=2",
+        "--description=Meta-trained on the paper's convolutional network on CIFAR-10, 1,000 steps; a rule for kernels "
+        "and one for the rest",
     ),
     "neural-art": (
         "--problem=neural-art",
@@ -87,12 +102,17 @@ EXPERIMENTS: dict[str, Experiment] = {
         "quadratic",
         ("--problem=quadratic",),
         paper={20: (0.15, 0.20), 40: (0.080, 0.13), 80: (0.046, 0.061), 100: (0.040, 0.052)},
+        claimed="lower",
     ),
     "mnist": Experiment(
         "On MNIST the LSTM ends lower than every tuned baseline (figure 4, centre).",
         "mnist",
         _MNIST,
         paper={20: (0.46, 1.32), 100: (0.25, 0.31)},
+        note="The weights that were published with the paper's code, after 10,000 epochs, come to 0.26 at step 100 and "
+        "to a sum of 44.5. This preset had 1,250 rounds of four episodes. Tried without gain: staggered episodes, unrolls "
+        "of 50 and 100 steps, p = 5, an output scale of 0.03, a meta learning rate of 0.001.",
+        claimed="lower",
     ),
     "mnist-glorot": Experiment(
         "The same from Glorot weights, as networks are initialised today (not in the paper).",
@@ -105,6 +125,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         (*_MNIST, "--num_steps=200"),
         paper={200: (0.21, 0.26)},
         minutes=3,
+        note="The published weights come to 0.20. From step 100 on, where its meta-training ended, this preset gains "
+        "little.",
+        claimed="lower",
     ),
     "mnist-1000": Experiment(
         "Ten times longer than it was trained on, it does not hold up (not in the paper).",
@@ -117,6 +140,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "mnist",
         (*_MNIST, "--hidden_sizes=40"),
         paper={100: (0.195, 0.31)},
+        claimed="lower",
     ),
     "mnist-40-glorot": Experiment(
         "The same from Glorot weights (not in the paper).",
@@ -129,6 +153,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "mnist",
         (*_MNIST, "--hidden_sizes=20,20", "--stddev=0.1"),
         paper={100: (0.33, 0.71)},
+        claimed="lower",
     ),
     "mnist-2layer-glorot": Experiment(
         "The same from Glorot weights (not in the paper).",
@@ -140,6 +165,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         "mnist",
         (*_MNIST, "--activation=relu"),
         paper={100: (2.57, 0.33)},
+        note="As in the paper, which has 2.57 at step 100 for its own weights; the published ones come to 0.59.",
+        claimed="higher",
     ),
     "mnist-relu-glorot": Experiment(
         "The same from Glorot weights (not in the paper).",
@@ -157,6 +184,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         baselines=("adam",),
         minutes=8,
         finish=plot_grid,
+        claimed="lower",
     ),
     "cifar10": Experiment(
         "With a convolutional network on CIFAR-10 it is ahead of every tuned baseline for most of 1,000 steps "
@@ -165,6 +193,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _CIFAR_TEST,
         paper={100: (1.46, 1.76), 400: (1.13, 1.23), 1000: (0.82, 0.79)},
         minutes=30,
+        claimed="lower",
     ),
     "neural-art": Experiment(
         "On neural art it ends lower than every tuned baseline, with contents that are new to it (figure 8, left).",
@@ -172,6 +201,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _ART,
         minutes=5,
         finish=functools.partial(plot_pictures, image_size=64, style="waves"),
+        claimed="lower",
     ),
     "neural-art-128": Experiment(
         "It does so at double resolution and with another style, too (figure 8, right).",
@@ -179,6 +209,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (*_ART, "--image_size=128", "--style=mosaic"),
         minutes=15,
         finish=functools.partial(plot_pictures, image_size=128, style="mosaic"),
+        claimed="lower",
     ),
     "digits": Experiment(
         "The smaller problem of the quick start, θ_0 ~ N(0, 0.01²) (not in the paper).",
