@@ -55,7 +55,7 @@ def main() -> None:
     import tensorflow as tf
 
     from learned_optimizer.evaluation.compare import Comparison, compare
-    from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison, save_comparison
+    from learned_optimizer.evaluation.files import SUMMARY, TABLE, code_digest, load_comparison, save_comparison
     from learned_optimizer.evaluation.plots import plot_curves
     from learned_optimizer.evaluation.summary import format_table, summarize
     from learned_optimizer.files import replaced_file
@@ -83,7 +83,7 @@ def main() -> None:
             "commit": commit(),
             "seconds": 0.0,
             "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
-            "conditions": command_line(values, omit=NO_CONDITIONS),
+            "conditions": {"command": command_line(values, omit=NO_CONDITIONS), "code": code_digest()},
         }
 
         alike = {name: record[name] for name in ("conditions", "versions")}

@@ -110,8 +110,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         _MNIST,
         paper={20: (0.46, 1.32), 100: (0.25, 0.31)},
         note="The weights that were published with the paper's code, after 10,000 epochs, come to 0.26 at step 100 and "
-        "to a sum of 44.5. This preset had 1,250 rounds of four episodes. Tried without gain: staggered episodes, unrolls "
-        "of 50 and 100 steps, p = 5, an output scale of 0.03, a meta learning rate of 0.001.",
+        "to a sum of 44.5. This preset had 1,250 rounds of four episodes. Tried without gain: staggered episodes, "
+        "unrolls of 50 and 100 steps, p = 5, an output scale of 0.03, a meta learning rate of 0.001.",
         claimed="lower",
     ),
     "mnist-glorot": Experiment(

@@ -1,8 +1,11 @@
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
 import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset
-from learned_optimizer.evaluation import Comparison, compare
+from learned_optimizer.evaluation import Comparison, compare, files
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.presets import PresetError
 from learned_optimizer.problems import Quadratic
@@ -85,6 +88,18 @@ def test_what_was_saved_is_read_again_under_the_same_conditions_only(comparison,
     assert load_comparison(tmp_path, {"seed": 1}) is None
     (tmp_path / "run.json").write_text("[1]")
     assert load_comparison(tmp_path) is None
+
+
+def test_a_change_of_the_code_changes_its_digest(monkeypatch, tmp_path):
+    package = tmp_path / "learned_optimizer"
+    copytree(Path(files.__file__).parents[1], package, ignore=ignore_patterns("__pycache__"))
+    before = files.code_digest()
+    monkeypatch.setattr(files, "__file__", str(package / "evaluation" / "files.py"))
+    assert files.code_digest() == before
+    for name in ("problems/neural_art.py", "evaluation/tuning.py", "meta_training/unroll.py"):
+        (package / name).write_text((package / name).read_text() + "#")
+        assert files.code_digest() != before
+        before = files.code_digest()
 
 
 def test_known_baselines_are_taken_as_they_are(problem, comparison, preset):
