@@ -80,7 +80,18 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
             grid[row, column].imshow(np.clip(image, 0, 1), interpolation="nearest")
             grid[row, column].set_axis_off()
             if title in comparison.curves:
-                grid[row, column].text(2, 8, f"{comparison.curves[title][row, -1]:.3f}", color="white", fontsize=8)
+                label = f"{comparison.curves[title][row, -1]:.3f}"
+                box = {"facecolor": "black", "alpha": 0.7, "pad": 1.5, "linewidth": 0}
+                grid[row, column].text(
+                    0.03,
+                    0.97,
+                    label,
+                    color="white",
+                    fontsize=8,
+                    va="top",
+                    transform=grid[row, column].transAxes,
+                    bbox=box,
+                )
     _save(figure, folder / "pictures.png")
 
 

@@ -206,7 +206,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "neural-art-128": Experiment(
         "It does so at double resolution and with another style, too (figure 8, right).",
         "neural-art",
-        (*_ART, "--image_size=128", "--style=mosaic"),
+        (*_ART, "--image_size=128", "--style=mosaic", "--rungs=3"),
         minutes=15,
         finish=functools.partial(plot_pictures, image_size=128, style="mosaic"),
         claimed="lower",
