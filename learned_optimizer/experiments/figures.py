@@ -60,8 +60,9 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
     comparison = load_comparison(folder)
     if comparison is None:
         raise ValueError(f"{folder} holds no comparison.")
-    columns: dict[str, list[np.ndarray]] = {"content": [], "style": [problem.style] * PICTURES}
-    seeds = make_seeds(0, TEST_STREAM, PICTURES)
+    episodes_compared = min(len(curves) for curves in comparison.curves.values())
+    seeds = make_seeds(0, TEST_STREAM, min(PICTURES, episodes_compared))
+    columns: dict[str, list[np.ndarray]] = {"content": [], "style": [problem.style] * len(seeds)}
     for seed in seeds:
         _, (content, _) = sample(problem, seed)
         columns["content"].append(content.numpy())
@@ -72,8 +73,8 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
         for seed in seeds:
             episodes.run([seed], curves.shape[1], search.learning_rate if search else None)
             columns[label].append(episodes.parameters[0])
-    figure = Figure(figsize=(1.7 * len(columns), 1.75 * PICTURES), layout="constrained")
-    grid = figure.subplots(PICTURES, len(columns))
+    figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(seeds)), layout="constrained")
+    grid = figure.subplots(len(seeds), len(columns))
     for column, (title, images) in enumerate(columns.items()):
         grid[0, column].set_title(title, fontsize=9)
         for row, image in enumerate(images):

@@ -17,7 +17,7 @@ def run(*arguments):
 
 
 def needs(problem):
-    if problem in ("quadratic", "digits"):
+    if problem in ("quadratic", "neural-art", "digits"):
         return
     try:
         load_images(problem)
