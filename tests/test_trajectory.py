@@ -53,7 +53,8 @@ def test_fit_follows_the_unroll(jit_compile):
     )
     x, y = zip(*(batch(problem, SEED, step) for step in range(NUM_STEPS)), strict=True)
     trajectory = Trajectory()
-    model.fit(np.concatenate(x), np.concatenate(y), 16, shuffle=False, verbose=0, callbacks=[trajectory])
+    images = np.concatenate(x).reshape(-1, 64)
+    model.fit(images, np.concatenate(y), 16, shuffle=False, verbose=0, callbacks=[trajectory])
 
     assert np.abs(expected[-1] - expected[0]).max() > 0.1
     np.testing.assert_allclose(trajectory.path, expected[1:], rtol=1e-3, atol=1e-4)
