@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -10,6 +11,7 @@ from absl import flags
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
+from learned_optimizer.problems.mixtures import MIXTURES
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.pictures import STYLES
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
@@ -41,7 +43,7 @@ def define() -> None:
         "digits",
         "What is optimized: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the images "
         "of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow Datasets "
-        "knows.",
+        "knows. For train.py, also 'small-tasks': a mixture of small networks that read digits, and quadratics.",
     )
     flags.DEFINE_enum(
         "network",
@@ -86,6 +88,14 @@ def define() -> None:
     flags.DEFINE_enum("distribution", "gaussian", list(DISTRIBUTIONS), "Of the entries of the quadratics' W and y.")
 
 
+def build_all(values: flags.FlagValues) -> list[Problem]:
+    """The problems of the mixture that the flags name, or the one that they describe; raises as `build` does."""
+    if values.problem not in MIXTURES:
+        return [build(values)]
+    _refuse_others(values, ())
+    return MIXTURES[values.problem]()
+
+
 def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     """The problem that the flags describe.
 
@@ -93,10 +103,10 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
         ValueError: If a flag was given that does not belong to the problem, or holds a wrong value.
         DatasetUnavailableError: If its data were not found.
     """
+    if values.problem in MIXTURES:
+        raise ValueError(f"--problem={values.problem} is a mixture to meta-train on. Optimizers are compared on one.")
     own = {"quadratic": QUADRATIC_FLAGS, "neural-art": ART_FLAGS}.get(values.problem, CLASSIFIER_FLAGS)
-    for name in sorted({*QUADRATIC_FLAGS, *ART_FLAGS, *CLASSIFIER_FLAGS} - set(own)):
-        if values[name].present:
-            raise ValueError(f"--{name} does not apply to --problem={values.problem}.")
+    _refuse_others(values, own)
     options: dict[str, Any] = {name: values[name].value for name in own} | overrides
     if values.problem == "quadratic":
         return Quadratic(**options)
@@ -129,6 +139,12 @@ def given(values: flags.FlagValues) -> str:
 def has_splits(values: flags.FlagValues) -> bool:
     """Whether the problem's data have a split for meta-training and tuning, and another for tests."""
     return values.problem != "quadratic"
+
+
+def _refuse_others(values: flags.FlagValues, own: Sequence[str]) -> None:
+    for name in sorted({*QUADRATIC_FLAGS, *ART_FLAGS, *CLASSIFIER_FLAGS} - set(own)):
+        if values[name].present:
+            raise ValueError(f"--{name} does not apply to --problem={values.problem}.")
 
 
 def _parse_labels(values: list[str]) -> tuple[int, ...]:

@@ -14,24 +14,33 @@ from learned_optimizer.commands.entry import CommandError, command_line, commit,
 
 # What a resumed run may change: neither touches its numbers.
 FREE_ON_RESUME = ("run_dir", "resume", "max_minutes", "data_dir")
+RULE_FLAGS = ("rule", "layers", "preprocessing", "p", "output_scale")
 
 
 def define_flags() -> None:
     """Defines the command's flags."""
     from learned_optimizer.meta_training.schedule import SCHEDULES
-    from learned_optimizer.meta_training.trainer import META_LOSSES, MONITORS
+    from learned_optimizer.meta_training.trainer import ESTIMATORS, META_LOSSES, MONITORS
     from learned_optimizer.rules.lstm import PREPROCESSING
+    from learned_optimizer.rules.registry import RULES
 
     problem_flags.define()
     flags.DEFINE_string("description", None, "One line for the card; default: what it was meta-trained on.")
     flags.DEFINE_string("run_dir", None, "Where the run is kept; default: runs/PROBLEM-DATE-TIME.")
     flags.DEFINE_boolean("resume", False, "Go on with the run in --run_dir, under its own flags.")
+    flags.DEFINE_enum("rule", "CoordinatewiseLSTM", list(RULES), "The update rule.")
     flags.DEFINE_list("layers", ["20", "20"], "Units of each LSTM layer of the rule.")
     flags.DEFINE_enum(
         "preprocessing", None, list(PREPROCESSING), "Of gradients; default: none for quadratic, else log_and_sign."
     )
     flags.DEFINE_float("p", 10.0, "Range of log_and_sign.", lower_bound=0.0)
     flags.DEFINE_float("output_scale", 0.1, "Factor on the rule's output.", lower_bound=0.0)
+    flags.DEFINE_float(
+        "random_scaling",
+        0.0,
+        "Meta-train on coordinates that are rescaled at random, each by a factor between e^-r and e^r; 0 for not.",
+        lower_bound=0.0,
+    )
     flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
     flags.DEFINE_list(
         "groups",
@@ -39,7 +48,12 @@ def define_flags() -> None:
         "Parameters that get a rule with a φ of its own: for each rule a rank, such as 4 for the kernels of "
         "convolutions, or a regular expression for the path. All others share one more.",
     )
-    flags.DEFINE_integer("episode_length", 100, "Steps of an episode.", lower_bound=1)
+    flags.DEFINE_list(
+        "episode_length",
+        ["100"],
+        "Steps of an episode; or several, such as 100,200,500: the next is taken when --monitor stops improving.",
+    )
+    flags.DEFINE_integer("patience", 5, "Epochs without a better --monitor until the next --episode_length.", 1)
     flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
     flags.DEFINE_integer("episodes", 4, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
     flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
@@ -47,7 +61,13 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
     )
-    flags.DEFINE_boolean("staggered", False, "Let the episodes of a batch stand at different steps.")
+    flags.DEFINE_enum(
+        "estimator",
+        "backpropagation",
+        list(ESTIMATORS),
+        "Of the meta-gradient: back-propagation through an unroll, or evolution strategies, which see beyond it.",
+    )
+    flags.DEFINE_float("perturbation", 0.01, "Deviation of the perturbations of --estimator=nres.", lower_bound=0.0)
     flags.DEFINE_boolean("jit_compile", None, "Make a meta-step one XLA program; default: where a GPU is.")
     flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
@@ -66,45 +86,33 @@ def main() -> None:
     from learned_optimizer.meta_training.run import CONFIG, CheckpointError, Run
     from learned_optimizer.meta_training.schedule import make_schedule
     from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
-    from learned_optimizer.presets.library import load
     from learned_optimizer.problems.data import DatasetUnavailableError
-    from learned_optimizer.rules.lstm import CoordinatewiseLSTM
+    from learned_optimizer.problems.mixtures import MIXTURES
+    from learned_optimizer.problems.random_scaling import RandomScaling
 
     if values.resume:
         _restore_flags(values, CONFIG)
     run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
     with reporting(ValueError, OSError, DatasetUnavailableError):
-        problem = problem_flags.build(values)
-        rule: Any
-        if values.initial_preset:
-            for name in ("layers", "preprocessing", "p", "output_scale"):
-                if values[name].present:
-                    raise ValueError(f"--{name} is decided by --initial_preset={values.initial_preset}.")
-            rule = load(values.initial_preset)
-            if rule.groups and values.groups:
-                raise ValueError(f"--groups is decided by --initial_preset={values.initial_preset}.")
-        else:
-            preprocessing = values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign")
-            if values["p"].present and preprocessing != "log_and_sign":
-                raise ValueError(f"--p applies to --preprocessing=log_and_sign. Received: {preprocessing}")
-            rule = CoordinatewiseLSTM(
-                problem_flags.parse_sizes("layers", values.layers),
-                preprocessing=preprocessing,
-                p=values.p,
-                output_scale=values.output_scale,
-            )
-        meta_steps = values.epochs * values.rounds_per_epoch * max(1, values.episode_length // values.unroll_length)
+        problems = problem_flags.build_all(values)
+        scaled = [RandomScaling(p, values.random_scaling) for p in problems] if values.random_scaling else problems
+        rule = _initial_rule(values)
+        lengths = problem_flags.parse_sizes("episode_length", values.episode_length)
+        meta_steps = values.epochs * values.rounds_per_epoch * max(1, lengths[-1] // values.unroll_length)
         trainer = MetaTrainer(
-            problem,
+            scaled,
             rule,
+            validation_problem=problems,
             groups=[(int(text) if text.isdigit() else text, rule) for text in values.groups],
-            episode_length=values.episode_length,
+            episode_length=lengths,
+            patience=values.patience,
             unroll_length=values.unroll_length,
             episodes=values.episodes,
             meta_loss=values.meta_loss,
             second_derivatives=values.second_derivatives,
             coordinate_fraction=values.coordinate_fraction,
-            staggered=values.staggered,
+            estimator=values.estimator,
+            perturbation=values.perturbation,
             jit_compile=values.jit_compile,
             learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
             clip_norm=values.clip_norm or None,
@@ -120,7 +128,8 @@ def main() -> None:
         run_files = Run(run_dir, values.resume)
         if not values.resume:
             run_files.save_config(_flag_values(values))
-    print(f"Meta-training on {values.problem}: {problem.num_coordinates:,} coordinates. The run is in {run_dir}")
+    sizes = ", ".join(f"{problem.num_coordinates:,}" for problem in problems)
+    print(f"Meta-training on {values.problem}: {sizes} coordinates. The run is in {run_dir}")
     with reporting(NonFiniteMetaGradientError, CheckpointError):
         trainer.fit(
             values.epochs,
@@ -133,10 +142,37 @@ def main() -> None:
     print(f"{'Finished' if done else 'Stopped'} after {trainer.seconds / 60:.1f} minutes of meta-training{best}.")
     if not done:
         print(f"Go on:      train.py --resume --run_dir={run_dir}")
+    given = "--problem=digits" if values.problem in MIXTURES else problem_flags.given(values)
     print(
-        f"Compare it: evaluate.py {problem_flags.given(values)} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
+        f"Compare it: evaluate.py {given} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
         f"Use it:     LearnedOptimizer('{run_dir}')"
     )
+
+
+def _initial_rule(values: flags.FlagValues) -> Any:
+    """The preset to start from, or the rule that the flags describe."""
+    from learned_optimizer.presets.library import load
+    from learned_optimizer.rules.registry import RULES
+
+    if values.initial_preset:
+        for name in RULE_FLAGS:
+            if values[name].present:
+                raise ValueError(f"--{name} is decided by --initial_preset={values.initial_preset}.")
+        preset = load(values.initial_preset)
+        if preset.groups and values.groups:
+            raise ValueError(f"--groups is decided by --initial_preset={values.initial_preset}.")
+        return preset
+    options = {"hidden_sizes": problem_flags.parse_sizes("layers", values.layers), "output_scale": values.output_scale}
+    if values.rule == "CoordinatewiseLSTM":
+        options["preprocessing"] = values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign")
+        options["p"] = values.p
+        if values["p"].present and options["preprocessing"] != "log_and_sign":
+            raise ValueError(f"--p applies to --preprocessing=log_and_sign. Received: {options['preprocessing']}")
+    else:
+        for name in ("preprocessing", "p"):
+            if values[name].present:
+                raise ValueError(f"--{name} does not apply to --rule={values.rule}.")
+    return RULES[values.rule](**options)
 
 
 def _flag_values(values: flags.FlagValues) -> dict[str, Any]:

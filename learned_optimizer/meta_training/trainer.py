@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,9 +16,8 @@ import tensorflow as tf
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
-from learned_optimizer.meta_training.shares import join_weights, shares_of, with_weights
-from learned_optimizer.meta_training.stagger import Stagger, join, part
-from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
+from learned_optimizer.meta_training.shares import Share, join_weights, shares_of, with_weights
+from learned_optimizer.meta_training.unroll import Carry, perturb, start, truncate, unroll
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, make_seed
@@ -25,6 +25,7 @@ from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
 META_LOSSES = ("sum", "mean", "last", "log")
+ESTIMATORS = ("backpropagation", "nres")
 MONITORS = ("val_loss", "val_final_loss", "val_log_loss")
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
 FINAL_STEPS = 10
@@ -32,6 +33,15 @@ FINAL_STEPS = 10
 
 class NonFiniteMetaGradientError(RuntimeError):
     """The meta-gradient was infinite or NaN for too many meta-steps in a row."""
+
+
+class Task(NamedTuple):
+    """A problem as meta-training has it: the shares of the rules, and how its episodes begin and go on."""
+
+    problem: Problem
+    shares: Sequence[Share]
+    start: Callable[[tf.Tensor], Carry]
+    unroll: Callable[..., Any]
 
 
 class MetaTrainer:
@@ -43,22 +53,30 @@ class MetaTrainer:
     model.compile(optimizer=trainer.optimizer())
     ```
 
-    A round makes as many steps as an episode has, with a batch of episodes that are staggered (see `Stagger`), and is
-    truncated into unrolls; each unroll ends in a meta-step, one update of φ. After each epoch of some rounds φ is
-    evaluated on fixed validation episodes, and the best φ is kept (Andrychowicz et al., 2016, section 3: truncated
-    back-propagation, Adam on φ, early stopping).
+    A round is a batch of episodes, truncated into unrolls; each unroll ends in a meta-step, one update of φ. After
+    each epoch of some rounds φ is evaluated on fixed validation episodes, and the best φ is kept (Andrychowicz et al.,
+    2016, section 3: truncated back-propagation, Adam on φ, early stopping).
 
     Args:
-        problem: The distribution of optimizees.
+        problem: The distribution of optimizees; or several, which take turns from round to round. A logarithmic
+            meta-loss gives each the same weight, whatever its losses are.
         rule: The update rule, `CoordinatewiseLSTM()` if none is given; or a preset, whose φ is started from, and whose
             groups are meta-trained together.
         groups: Pairs of a selector and the rule, or preset, that updates the parameters that it selects, with a φ of
             its own; `rule` has the others. A selector is a rank, or a regular expression for a parameter's path.
-        validation_problem: What the validation episodes are drawn from; `problem`, with other seeds, if none is given.
-        episode_length: Steps of an episode.
+        validation_problem: What the validation episodes are drawn from, one problem or several; `problem`, with other
+            seeds, if none is given.
+        episode_length: Steps of an episode; or several lengths, the first to begin with, and the next whenever
+            `monitor` has not become better for `patience` epochs (Chen et al., 2020, arXiv:2010.09089). Validation
+            episodes have the last length throughout.
+        patience: See `episode_length`.
         unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
         episodes: Episodes in a batch, averaged in the meta-loss.
-        staggered: Whether the episodes of a batch stand at different steps, or all at the same; see `Stagger`.
+        estimator: Of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`, evolution
+            strategies with one perturbation of φ for each pair of episodes, kept from its first step to its last and
+            taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
+            arXiv:2304.12180).
+        perturbation: The standard deviation of a perturbation of φ in `"nres"`.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log f(θ_t), in which a percent of a small
             loss, late in an episode, counts as much as a percent of a large one.
@@ -82,15 +100,17 @@ class MetaTrainer:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: Problem | Sequence[Problem],
         rule: Rule | Preset | None = None,
         *,
         groups: Sequence[tuple[str | int, Rule | Preset]] = (),
-        validation_problem: Problem | None = None,
-        episode_length: int = 100,
+        validation_problem: Problem | Sequence[Problem] | None = None,
+        episode_length: int | Sequence[int] = 100,
+        patience: int = 5,
         unroll_length: int = 20,
         episodes: int = 4,
-        staggered: bool = False,
+        estimator: str = "backpropagation",
+        perturbation: float = 0.01,
         meta_loss: str = "sum",
         second_derivatives: bool = False,
         coordinate_fraction: float = 1.0,
@@ -103,8 +123,10 @@ class MetaTrainer:
         seed: int = 0,
         card: Mapping[str, Any] | None = None,
     ) -> None:
+        lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
         for name, value in (
-            ("episode_length", episode_length),
+            ("episode_length", min(lengths, default=0)),
+            ("patience", patience),
             ("unroll_length", unroll_length),
             ("episodes", episodes),
             ("validation_episodes", validation_episodes),
@@ -112,11 +134,22 @@ class MetaTrainer:
         ):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {value}")
-        if episode_length % unroll_length:
+        if any(length % unroll_length for length in lengths):
             raise ValueError(
                 "`unroll_length` must divide `episode_length`. "
-                f"Received: unroll_length={unroll_length}, episode_length={episode_length}"
+                f"Received: unroll_length={unroll_length}, episode_length={', '.join(map(str, lengths))}"
             )
+        if estimator not in ESTIMATORS:
+            raise ValueError(f"`estimator` must be one of {ESTIMATORS}. Received: {estimator!r}")
+        if estimator == "nres" and episodes % 2:
+            raise ValueError(f"`episodes` must be even for 'nres', which takes them in pairs. Received: {episodes}")
+        if estimator == "nres" and (coordinate_fraction < 1 or second_derivatives):
+            raise ValueError(
+                "'nres' propagates nothing back: `coordinate_fraction` must be 1, and `second_derivatives` false. "
+                f"Received: {coordinate_fraction}, {second_derivatives}"
+            )
+        if not perturbation > 0:
+            raise ValueError(f"`perturbation` must be positive. Received: {perturbation}")
         if meta_loss not in META_LOSSES:
             raise ValueError(f"`meta_loss` must be one of {META_LOSSES}. Received: {meta_loss!r}")
         if monitor not in MONITORS:
@@ -131,14 +164,15 @@ class MetaTrainer:
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
         initial = _initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
-        self.problem = problem
         self.rule = initial.rule
-        self.validation_problem = validation_problem or problem
-        shares = shares_of(problem, initial)
-        validation_shares = shares_of(self.validation_problem, initial)
-        self.episode_length = episode_length
+        self.problems = _several(problem)
+        self.validation_problems = _several(validation_problem or problem)
+        self.episode_lengths = lengths
+        self.patience = patience
         self.unroll_length = unroll_length
         self.episodes = episodes
+        self.estimator = estimator
+        self.perturbation = perturbation
         self.meta_loss = meta_loss
         self.second_derivatives = second_derivatives
         self.coordinate_fraction = coordinate_fraction
@@ -161,17 +195,15 @@ class MetaTrainer:
         self._loss_weights = tf.constant(_loss_weights(meta_loss, unroll_length))
         self._consecutive_nonfinite = 0
         self._epoch_sums = np.zeros(4)  # loss, gradient norm, meta-steps that count, meta-steps skipped
-        self._stagger = Stagger(episodes, episode_length // unroll_length, staggered)
-        self._carries: list[Carry] = []  # One a group; none before the first meta-step.
-        self._meta_step_of_batch = 0
-        self._episodes_begun = 0
-        self._start = tf.function(lambda seeds: start(problem, shares, seeds))
+        self._stage = 0  # Of the episode lengths.
+        self._epochs_without_gain = 0
+        self._carry: Carry | None = None  # None where a batch of episodes is to begin.
+        self._unrolls_left = 0
+        self._rounds_begun = 0
         if jit_compile is None:
             jit_compile = bool(tf.config.list_logical_devices("GPU"))
-        self._shares, self._validation_shares = shares, validation_shares
-        self._meta_step = tf.function(self._make_meta_step, jit_compile=jit_compile)
-        self._validation_start = tf.function(lambda seeds: start(self.validation_problem, validation_shares, seeds))
-        self._validation_unroll = tf.function(self._make_validation_unroll)
+        self._tasks = [self._make_task(p, self._make_meta_step, jit_compile) for p in self.problems]
+        self._validation_tasks = [self._make_task(p, self._make_validation_unroll) for p in self.validation_problems]
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -222,7 +254,8 @@ class MetaTrainer:
 
         Returns:
             One row an epoch: `epoch`, `loss` (the mean of the unrolls' losses), `val_loss`, `val_final_loss`,
-            `val_log_loss`, `gradient_norm`, `skipped` (meta-steps without a finite gradient), `meta_steps`, `seconds`.
+            `val_log_loss`, `gradient_norm`, `episode_length`, `skipped` (meta-steps without a finite gradient),
+            `meta_steps`, `seconds`.
 
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
@@ -274,28 +307,38 @@ class MetaTrainer:
         return pd.DataFrame(self.history)
 
     def validate(self) -> np.ndarray:
-        """f(θ_0), …, f(θ_{episode_length − 1}) of the validation episodes, `[episode_length, episodes]`."""
+        """f(θ_0), … of the validation episodes of each problem, `[episode_length, validation problems · episodes]`."""
         seeds = [make_seed(self.seed, VALIDATION_STREAM, episode) for episode in range(self.validation_episodes)]
-        carry = self._validation_start(tf.stack(seeds))
-        losses = [carry.loss.numpy()[None]]
-        for _ in range(self.episode_length // self.unroll_length):
-            unroll_losses, carry = self._validation_unroll(carry)
-            losses.append(unroll_losses.numpy())
-        return np.concatenate(losses)[:-1]
+        curves = []
+        for task in self._validation_tasks:
+            carry = task.start(tf.stack(seeds))
+            losses = [carry.loss.numpy()[None]]
+            for _ in range(self.episode_lengths[-1] // self.unroll_length):
+                unroll_losses, carry = task.unroll(carry)
+                losses.append(unroll_losses.numpy())
+            curves.append(np.concatenate(losses)[:-1])
+        return np.concatenate(curves, axis=1)
 
     def meta_step(self) -> float:
-        """Begins the episodes that are due, unrolls the batch, and updates φ; returns the mean of the losses.
+        """Begins a batch of episodes where one is due, unrolls it, and updates φ; returns the mean of the losses.
 
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite.
         """
-        self._begin_episodes()
-        loss, norm, self._carries = self._meta_step(self._carries)
+        task = self._tasks[(self._rounds_begun - (self._carry is not None)) % len(self._tasks)]
+        if self._carry is None:
+            self._carry = task.start(tf.stack(self._episode_seeds()))
+            self._unrolls_left = self.episode_lengths[self._stage] // self.unroll_length
+            self._rounds_begun += 1
+        loss, norm, self._carry = task.unroll(self._carry)
+        self._unrolls_left -= 1
+        if not self._unrolls_left:
+            self._carry = None
         if np.isfinite(norm) and np.isfinite(loss):
             self._consecutive_nonfinite = 0
             self._epoch_sums += (float(loss), float(norm), 1, 0)
             return float(loss)
-        self._carries = []  # They may be lost: all episodes begin anew.
+        self._carry = None  # The episodes may be lost: others begin.
         self._consecutive_nonfinite += 1
         self._epoch_sums += (0, 0, 0, 1)
         if self._consecutive_nonfinite >= self.max_nonfinite:
@@ -307,22 +350,20 @@ class MetaTrainer:
         return float(loss)
 
     def _round(self) -> float:
-        return float(np.mean([self.meta_step() for _ in range(self._stagger.num_unrolls)]))
+        losses = [self.meta_step()]
+        while self._carry is not None:
+            losses.append(self.meta_step())
+        return float(np.mean(losses))
 
-    def _begin_episodes(self) -> None:
-        if not self._carries:
-            self._meta_step_of_batch = 0
-        carries = []
-        for group in range(self._stagger.groups):
-            if self._stagger.begins(group, self._meta_step_of_batch):
-                first = self._episodes_begun
-                self._episodes_begun += self._stagger.group_size
-                seeds = [make_seed(self.seed, TRAIN_STREAM, episode) for episode in range(first, self._episodes_begun)]
-                carries.append(self._start(tf.stack(seeds)))
-            else:
-                carries.append(self._carries[group])
-        self._meta_step_of_batch += 1
-        self._carries = carries
+    def _episode_seeds(self) -> list[tf.Tensor]:
+        # Both signs of a perturbation are tried on the same episode.
+        copies = 2 if self.estimator == "nres" else 1
+        first = self._rounds_begun * self.episodes
+        return [
+            make_seed(self.seed, TRAIN_STREAM, episode)
+            for episode in range(first, first + self.episodes, copies)
+            for _ in range(copies)
+        ]
 
     def _end_epoch(self) -> None:
         curves = self.validate()
@@ -336,55 +377,96 @@ class MetaTrainer:
             "val_final_loss": float(curves[-FINAL_STEPS:].mean()),
             "val_log_loss": log_loss,
             "gradient_norm": norm / counted if counted else np.nan,
+            "episode_length": self.episode_lengths[self._stage],
             "skipped": int(skipped),
             "meta_steps": int(self._meta_optimizer.iterations),
         }
+        self._epochs_without_gain += 1
         if row[self.monitor] < self.best:
             self.best_weights = self.weights
+            self._epochs_without_gain = 0
+        if self._epochs_without_gain >= self.patience and self._stage < len(self.episode_lengths) - 1:
+            self._stage += 1
+            self._epochs_without_gain = 0
         self.history.append(row)
         self._epoch_sums[:] = 0
 
-    def _make_meta_step(self, carries: list[Carry]) -> tuple[tf.Tensor, tf.Tensor, list[Carry]]:
+    def _make_task(self, problem: Problem, function: Callable[..., Any], jit_compile: bool = False) -> Task:
+        shares = shares_of(problem, self._initial)
+        return Task(
+            problem,
+            shares,
+            tf.function(functools.partial(start, problem, shares)),
+            tf.function(functools.partial(function, problem, shares), jit_compile=jit_compile),
+        )
+
+    def _make_meta_step(
+        self, problem: Problem, shares: Sequence[Share], carry: Carry
+    ) -> tuple[tf.Tensor, tf.Tensor, Carry]:
         variables = list(self._weights.values())
-        with tf.GradientTape() as tape:
-            weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
-            losses, carry = unroll(
-                self.problem,
-                self._shares,
-                weights,
-                truncate(join(carries)),
-                self.unroll_length,
-                self.second_derivatives,
-                self.coordinate_fraction,
-            )
-            terms = tf.math.log(losses) if self.meta_loss == "log" else losses
-            meta_loss = tf.reduce_sum(self._loss_weights * tf.reduce_mean(terms, axis=1))
-        gradients = tape.gradient(meta_loss, variables)
+        estimate = self._perturbed if self.estimator == "nres" else self._propagated
+        losses, gradients, carry = estimate(problem, shares, truncate(carry))
         norm = tf.linalg.global_norm(gradients)
         tf.cond(
             tf.math.is_finite(norm) & tf.reduce_all(tf.math.is_finite(losses)),
             lambda: self._meta_optimizer.apply(gradients, variables),
             lambda: None,
         )
-        return tf.reduce_mean(losses), norm, part(carry, self._stagger.groups)
+        return tf.reduce_mean(losses), norm, carry
 
-    def _make_validation_unroll(self, carry: Carry) -> tuple[tf.Tensor, Carry]:
-        weights = {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
-        return unroll(self.validation_problem, self._validation_shares, weights, carry, self.unroll_length)
+    def _propagated(
+        self, problem: Problem, shares: Sequence[Share], carry: Carry
+    ) -> tuple[tf.Tensor, list[tf.Tensor], Carry]:
+        """Losses and meta-gradient by back-propagation through an unroll."""
+        with tf.GradientTape() as tape:
+            losses, carry = unroll(
+                problem,
+                shares,
+                self._phi(),
+                carry,
+                self.unroll_length,
+                self.second_derivatives,
+                self.coordinate_fraction,
+            )
+            meta_loss = tf.reduce_mean(self._meta_losses(losses))
+        return losses, tape.gradient(meta_loss, list(self._weights.values())), carry
+
+    def _perturbed(
+        self, problem: Problem, shares: Sequence[Share], carry: Carry
+    ) -> tuple[tf.Tensor, list[tf.Tensor], Carry]:
+        """Losses and meta-gradient by pairs of episodes with φ + σε and φ − σε: the mean of ε (L₊ − L₋) / 2σ."""
+        noise, weights = perturb(self._phi(), carry.seeds, self.perturbation)
+        losses, carry = unroll(problem, shares, weights, carry, self.unroll_length, perturbed=True)
+        meta_losses = self._meta_losses(losses)
+        slopes = (meta_losses[::2] - meta_losses[1::2]) / (2 * self.perturbation)
+        return losses, [tf.tensordot(slopes, eps, 1) / slopes.shape[0] for eps in noise.values()], carry
+
+    def _meta_losses(self, losses: tf.Tensor) -> tf.Tensor:
+        """Of each episode, `[episodes]`."""
+        terms = tf.math.log(losses) if self.meta_loss == "log" else losses
+        return tf.linalg.matvec(terms, self._loss_weights, transpose_a=True)
+
+    def _phi(self) -> dict[str, tf.Tensor]:
+        return {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
+
+    def _make_validation_unroll(
+        self, problem: Problem, shares: Sequence[Share], carry: Carry
+    ) -> tuple[tf.Tensor, Carry]:
+        return unroll(problem, shares, self._phi(), carry, self.unroll_length)
 
     def _save(self, run: Run) -> None:
         arrays = {f"phi/{name}": value for name, value in self.weights.items()}
         arrays |= {f"best/{name}": value for name, value in self.best_weights.items()}
         arrays |= {f"adam/{i}": np.asarray(v) for i, v in enumerate(self._meta_optimizer.variables)}
         arrays["epoch_sums"] = self._epoch_sums
-        arrays |= {f"carry/{i}": tensor.numpy() for i, tensor in enumerate(tf.nest.flatten(self._carries))}
         state = {
             "rounds": self.rounds,
             "seconds": self.seconds,
             "history": self.history,
             "consecutive_nonfinite": self._consecutive_nonfinite,
-            "meta_step_of_batch": self._meta_step_of_batch,
-            "episodes_begun": self._episodes_begun,
+            "rounds_begun": self._rounds_begun,
+            "stage": self._stage,
+            "epochs_without_gain": self._epochs_without_gain,
         }
         run.save_checkpoint(arrays, state)
         run.save_history(self.history)
@@ -403,13 +485,16 @@ class MetaTrainer:
         self.seconds = state["seconds"]
         self.history = [dict(row) for row in state["history"]]
         self._consecutive_nonfinite = state["consecutive_nonfinite"]
-        carried = [arrays[name] for name in sorted((n for n in arrays if n.startswith("carry/")), key=_number)]
-        if carried:
-            self._carries = []
-            self._begin_episodes()  # For the structure.
-            self._carries = tf.nest.pack_sequence_as(self._carries, [tf.constant(array) for array in carried])
-        self._meta_step_of_batch = state["meta_step_of_batch"]
-        self._episodes_begun = state["episodes_begun"]
+        self._rounds_begun = state["rounds_begun"]
+        self._stage = state["stage"]
+        self._epochs_without_gain = state["epochs_without_gain"]
+
+
+def _several(problem: Problem | Sequence[Problem]) -> list[Problem]:
+    problems = [problem] if isinstance(problem, Problem) else list(problem)
+    if not problems:
+        raise ValueError("`problem` must be a problem, or several. Received: none")
+    return problems
 
 
 def _initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule | Preset]], seed: int) -> Preset:
@@ -419,10 +504,6 @@ def _initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule 
     rest = preset(rule, 0)
     added = [(selector, preset(member, number)) for number, (selector, member) in enumerate(groups, start=1)]
     return Preset(rest.rule, rest.weights, rest.card, [*added, *rest.groups])
-
-
-def _number(name: str) -> int:
-    return int(name.split("/")[1])
 
 
 def _loss_weights(meta_loss: str, unroll_length: int) -> np.ndarray:

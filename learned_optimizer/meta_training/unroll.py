@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from learned_optimizer.problems.base import Nest, Problem
 from learned_optimizer.rules.base import Rule, State, Weights
 
 # An episode's seed is folded with one of these, so that what is drawn for different ends is independent.
-SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM = 0, 1, 2
+SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM, PERTURBATION_STREAM = 0, 1, 2, 3
 
 
 class Carry(NamedTuple):
@@ -78,6 +79,7 @@ def unroll(
     num_steps: int,
     second_derivatives: bool = False,
     coordinate_fraction: float = 1.0,
+    perturbed: bool = False,
 ) -> tuple[tf.Tensor, Carry]:
     """Makes `num_steps` updates.
 
@@ -94,6 +96,7 @@ def unroll(
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
             dependency: ∂∇_t/∂φ = 0.
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
+        perturbed: Whether φ is another in each episode, along a first axis.
 
     Returns:
         f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry `num_steps` later.
@@ -101,7 +104,9 @@ def unroll(
     shares = _shares(problem, rule)
     episodes, coordinates = carry.theta.shape
     # One XLA program for all steps: it fuses the arithmetic of the gates, which is bound by memory.
-    rules = [tf.function(share.rule.__call__, jit_compile=True) for share in shares]
+    rules = [
+        tf.function(functools.partial(_call, share.rule, episodes, perturbed), jit_compile=True) for share in shares
+    ]
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
     phi = part_weights(weights, len(shares))
     full_phi, drawn = phi, []
@@ -138,6 +143,29 @@ def unroll(
         losses.append(loss)
         carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
     return tf.stack(losses), carry
+
+
+def perturb(weights: Weights, seeds: tf.Tensor, deviation: float) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """A perturbation ε of φ for each pair of episodes, and φ + σε and φ − σε for the two.
+
+    ε depends on the seed of the pair's first episode alone: it stays the same from unroll to unroll.
+
+    Args:
+        weights: φ.
+        seeds: Of the episodes, `[episodes, 2]`, an even number of them.
+        deviation: σ.
+
+    Returns:
+        ε, each with a first axis of pairs, and the perturbed φ, each with a first axis of episodes.
+    """
+    noise: dict[str, tf.Tensor] = {}
+    perturbed: dict[str, tf.Tensor] = {}
+    for number, (name, value) in enumerate(weights.items()):
+        streams = [_fold(_fold(seed, PERTURBATION_STREAM), number) for seed in tf.unstack(seeds[::2])]
+        noise[name] = tf.stack([tf.random.stateless_normal(value.shape, seed, dtype=value.dtype) for seed in streams])
+        signed = tf.stack([noise[name], -noise[name]], axis=1)
+        perturbed[name] = value + deviation * tf.reshape(signed, [-1, *value.shape])
+    return noise, perturbed
 
 
 def truncate(carry: Carry) -> Carry:
@@ -189,6 +217,21 @@ def _part_state(shares: Sequence[Share], rule_state: State) -> list[State]:
     """The state of each share's rule."""
     arrays = iter(rule_state)
     return [tuple(next(arrays) for _ in share.rule.state_sizes) for share in shares]
+
+
+def _call(
+    rule: Rule, episodes: int, perturbed: bool, gradient: tf.Tensor, state: State, weights: Weights
+) -> tuple[tf.Tensor, State]:
+    """Calls a rule on coordinates of all episodes, `[episodes · coordinates]`."""
+    if not perturbed:
+        return rule(gradient, state, weights)
+    gradients = tf.reshape(gradient, [episodes, -1])
+    states = tuple(tf.transpose(tf.reshape(part, [part.shape[0], episodes, -1]), [1, 0, 2]) for part in state)
+    updates, states = tf.vectorized_map(
+        lambda episode: rule(episode[0], episode[1], episode[2]), (gradients, states, weights)
+    )
+    state = tuple(tf.reshape(tf.transpose(part, [1, 0, 2]), [part.shape[1], -1]) for part in states)
+    return tf.reshape(updates, [-1]), state
 
 
 def _of_all_episodes(index: np.ndarray, episodes: int, coordinates: int) -> tf.Tensor | None:

@@ -112,7 +112,7 @@ class Preset:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "rule": serialize(self.rule),
-            "rule_sha256": self._rule_digest,
+            "rule_sha256": _digest(serialize(self.rule), [selector for selector, _ in self.groups]),
             "sha256": self.fingerprint,
             "card": dict(self.card),
         }
@@ -166,15 +166,15 @@ class Preset:
             raise PresetError(f"{directory} does not fit this version: {error}") from error
         if preset.fingerprint != config.get("sha256"):
             raise PresetError(f"{directory / WEIGHTS} is damaged: its SHA-256 is not the one in {CONFIG}.")
-        # The first runs did not write it.
-        if config.get("rule_sha256", preset._rule_digest) != preset._rule_digest:
+        # As it is written there: a later version of the rule may have more arguments. The first runs had no digest.
+        digest = _digest(config["rule"], config.get("groups", []))
+        if config.get("rule_sha256", digest) != digest:
             raise PresetError(
                 f"{directory / CONFIG} is damaged: the SHA-256 of its rule is not the one that it states."
             )
         return preset
 
-    @property
-    def _rule_digest(self) -> str:
-        rule = serialize(self.rule)
-        stated = [rule, *(selector for selector, _ in self.groups)] if self.groups else rule
-        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+def _digest(rule: Mapping[str, Any], selectors: Sequence[str | int]) -> str:
+    stated = [rule, *selectors] if selectors else rule
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()

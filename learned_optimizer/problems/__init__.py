@@ -5,10 +5,13 @@ from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import DatasetUnavailableError, load_images
 from learned_optimizer.problems.keras_problem import KerasProblem
+from learned_optimizer.problems.mixtures import MIXTURES
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.quadratic import Quadratic
+from learned_optimizer.problems.random_scaling import RandomScaling
 
 __all__ = [
+    "MIXTURES",
     "ConvClassifier",
     "DatasetUnavailableError",
     "KerasProblem",
@@ -16,5 +19,6 @@ __all__ = [
     "NeuralArt",
     "Problem",
     "Quadratic",
+    "RandomScaling",
     "load_images",
 ]

@@ -1,4 +1,4 @@
-"""The paper's coordinatewise LSTM (Andrychowicz et al., 2016, section 2.1)."""
+"""Coordinatewise LSTMs: the paper's (Andrychowicz et al., 2016, section 2.1), and RNNprop (Lv et al., 2017)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.base import Rule, State, Tensor, Weights
-from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign
+from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign, normalized_moments
 
-PREPROCESSING = ("log_and_sign", "none")
+# The features that each gives, and the parts of its state.
+PREPROCESSING = {"log_and_sign": (2, 0), "none": (1, 0), "moments": (2, 3)}
+OUTPUTS = ("linear", "tanh")
 
 
 def lstm_cell(
@@ -52,8 +54,12 @@ class CoordinatewiseLSTM(Rule):
 
     Args:
         hidden_sizes: Units of each LSTM layer.
-        preprocessing: `"log_and_sign"` (appendix A), or `"none"`, as for the paper's quadratics.
+        preprocessing: What the layers see: `"log_and_sign"` (appendix A); `"none"`, the gradient itself, as for the
+            paper's quadratics; or `"moments"`, what Adam makes of it, see `normalized_moments`.
         p: The range of `log_and_sign`; 10 in the paper, 5 in its released code.
+        beta: The decay of `moments`.
+        embedding: Units of a dense layer with ELU before the LSTM layers; 0 for none, as in the paper.
+        output: `"linear"`, as in the paper; or `"tanh"`, which bounds the update by `output_scale`.
         output_scale: What the output is multiplied by; 0.1 in the paper, 0.01 in its released code.
         forget_bias: Added to the forget gate, so that an untrained cell remembers; 1, as the released code has it.
 
@@ -68,27 +74,43 @@ class CoordinatewiseLSTM(Rule):
         p: float = 10.0,
         output_scale: float = 0.1,
         forget_bias: float = 1.0,
+        beta: float = 0.95,
+        embedding: int = 0,
+        output: str = "linear",
     ) -> None:
         sizes = hidden_sizes if isinstance(hidden_sizes, Sequence) else ()
         if not sizes or any(size != int(size) or size < 1 for size in sizes):
             raise ValueError(f"`hidden_sizes` must be one or more positive integers. Received: {hidden_sizes}")
         if preprocessing not in PREPROCESSING:
-            raise ValueError(f"`preprocessing` must be one of {PREPROCESSING}. Received: {preprocessing!r}")
+            raise ValueError(f"`preprocessing` must be one of {tuple(PREPROCESSING)}. Received: {preprocessing!r}")
         if not 0 < p <= MAX_P:
             raise ValueError(f"`p` must be positive and at most {MAX_P:g}. Received: {p}")
         if not output_scale > 0:
             raise ValueError(f"`output_scale` must be positive. Received: {output_scale}")
+        if not 0 <= beta < 1:
+            raise ValueError(f"`beta` must be in [0, 1). Received: {beta}")
+        if embedding != int(embedding) or embedding < 0:
+            raise ValueError(f"`embedding` must be a number of units, or 0. Received: {embedding}")
+        if output not in OUTPUTS:
+            raise ValueError(f"`output` must be one of {OUTPUTS}. Received: {output!r}")
         self.hidden_sizes = tuple(int(size) for size in sizes)
         self.preprocessing = preprocessing
         self.p = float(p)
         self.output_scale = float(output_scale)
         self.forget_bias = float(forget_bias)
+        self.beta = float(beta)
+        self.embedding = int(embedding)
+        self.output = output
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every array of φ: a kernel and a bias for each layer, and those of the output."""
         shapes: dict[str, tuple[int, ...]] = {}
-        inputs = 2 if self.preprocessing == "log_and_sign" else 1
+        inputs, _ = PREPROCESSING[self.preprocessing]
+        if self.embedding:
+            shapes["embedding/kernel"] = (self.embedding, inputs)
+            shapes["embedding/bias"] = (self.embedding, 1)
+            inputs = self.embedding
         for layer, hidden in enumerate(self.hidden_sizes):
             shapes[f"lstm_{layer}/kernel"] = (4 * hidden, inputs + hidden)
             shapes[f"lstm_{layer}/bias"] = (4 * hidden, 1)
@@ -99,8 +121,9 @@ class CoordinatewiseLSTM(Rule):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """(h, c) of each layer."""
-        return tuple(size for hidden in self.hidden_sizes for size in (hidden, hidden))
+        """What the preprocessing keeps, and (h, c) of each layer."""
+        _, kept = PREPROCESSING[self.preprocessing]
+        return (1,) * kept + tuple(size for hidden in self.hidden_sizes for size in (hidden, hidden))
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Kernels from a normal of deviation 1/√fan-in truncated at two deviations, and zero biases."""
@@ -112,15 +135,28 @@ class CoordinatewiseLSTM(Rule):
 
     def __call__(self, gradient: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
         """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `Rule.__call__`."""
-        x = log_and_sign(gradient, self.p) if self.preprocessing == "log_and_sign" else identity(gradient)
-        next_state: list[Tensor] = []
+        x, kept, recurrent = self._preprocess(gradient, state)
+        if self.embedding:
+            x = ops.elu(ops.matmul(weights["embedding/kernel"], x) + weights["embedding/bias"])
+        next_state: list[Tensor] = [*kept]
         for layer in range(len(self.hidden_sizes)):
-            h, c = state[2 * layer : 2 * layer + 2]
+            h, c = recurrent[2 * layer : 2 * layer + 2]
             kernel, bias = weights[f"lstm_{layer}/kernel"], weights[f"lstm_{layer}/bias"]
             x, c = lstm_cell(x, h, c, kernel, bias, self.forget_bias)
             next_state += [x, c]
         output = ops.matmul(weights["output/kernel"], x) + weights["output/bias"]
+        if self.output == "tanh":
+            output = ops.tanh(output)
         return self.output_scale * output[0], tuple(next_state)
+
+    def _preprocess(self, gradient: Tensor, state: State) -> tuple[Tensor, State, State]:
+        """The features; and the state's next first part, which is the preprocessing's own, and its present rest."""
+        if self.preprocessing == "moments":
+            features, kept = normalized_moments(gradient, state[:3], self.beta)
+            return features, kept, state[3:]
+        if self.preprocessing == "log_and_sign":
+            return log_and_sign(gradient, self.p), (), state
+        return identity(gradient), (), state
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -130,7 +166,53 @@ class CoordinatewiseLSTM(Rule):
             "p": self.p,
             "output_scale": self.output_scale,
             "forget_bias": self.forget_bias,
+            "beta": self.beta,
+            "embedding": self.embedding,
+            "output": self.output,
         }
+
+
+class RNNprop(CoordinatewiseLSTM):
+    """A coordinatewise LSTM that sees what Adam sees, and whose steps are bounded.
+
+    Its inputs do not depend on the scale of the gradients, and it generalizes to other activations and longer runs
+    where the rule of Andrychowicz et al. fails.
+
+    Source: Lv et al. (2017), "Learning gradient descent: better generalization and longer horizons", section 4.
+
+    Args:
+        hidden_sizes: Units of each LSTM layer.
+        beta: The decay of the running means of the gradient and of its square.
+        embedding: Units of the dense layer with ELU that comes first.
+        output_scale: The bound of an update, 0.1 in the paper.
+        forget_bias: Added to the forget gate, so that an untrained cell remembers.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        hidden_sizes: Sequence[int] = (20, 20),
+        beta: float = 0.95,
+        embedding: int = 20,
+        output_scale: float = 0.1,
+        forget_bias: float = 1.0,
+    ) -> None:
+        super().__init__(
+            hidden_sizes,
+            preprocessing="moments",
+            output_scale=output_scale,
+            forget_bias=forget_bias,
+            beta=beta,
+            embedding=embedding,
+            output="tanh",
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        names = ("hidden_sizes", "beta", "embedding", "output_scale", "forget_bias")
+        return {name: value for name, value in super().get_config().items() if name in names}
 
 
 def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

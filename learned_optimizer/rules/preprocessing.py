@@ -1,4 +1,4 @@
-"""What a rule sees of a gradient (Andrychowicz et al., 2016, appendix A)."""
+"""What a rule sees of a gradient."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Tensor = Any
 LOG_LARGEST = math.log(np.finfo("float32").max)
 # Beyond this e^p is no float32, and a gradient of zero would become NaN.
 MAX_P = 80.0
+# The square of a larger gradient is no float32, nor that of a smaller one.
+LARGEST, SMALLEST = 1e18, 1e-18
 
 
 def log_and_sign(gradient: Tensor, p: float = 10.0) -> Tensor:
@@ -33,6 +35,35 @@ def log_and_sign(gradient: Tensor, p: float = 10.0) -> Tensor:
     log_part = ops.clip(ops.log(ops.maximum(ops.abs(gradient), threshold)) / p, -1.0, LOG_LARGEST / p)
     sign_part = ops.clip(gradient * math.exp(p), -1.0, 1.0)
     return ops.stack([log_part, sign_part])
+
+
+def normalized_moments(gradient: Tensor, state: tuple[Tensor, ...], beta: float) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The gradient and its running mean, each divided by the root of the running mean of its square.
+
+        m' = β m + (1 − β) ∇,   v' = β v + (1 − β) ∇²,   b' = β b + (1 − β)
+        ∇ / √(v'/b'),   (m'/b') / √(v'/b')
+
+    b is what has come together of the weights of a mean, 1 − β^t: Adam's correction of the bias, without a count of
+    steps. Neither feature changes when all gradients are multiplied by a positive number.
+
+    Source: Lv et al. (2017), section 4.1.
+
+    Args:
+        gradient: ∇, `[num_coordinates]`.
+        state: m, v, b, each `[1, num_coordinates]`.
+        beta: β, of both means; 0.95 in the paper.
+
+    Returns:
+        `[2, num_coordinates]`, and the next state.
+    """
+    m, v, b = state
+    gradient = ops.clip(gradient, -LARGEST, LARGEST)[None, :]
+    m = beta * m + (1 - beta) * gradient
+    v = beta * v + (1 - beta) * ops.square(gradient)
+    b = beta * b + (1 - beta)
+    # A v of 0 stays away from the division: gradients below the smallest come out as nothing.
+    deviation = ops.sqrt(v / b) + SMALLEST
+    return ops.concatenate([gradient / deviation, m / b / deviation], axis=0), (m, v, b)
 
 
 def identity(gradient: Tensor) -> Tensor:

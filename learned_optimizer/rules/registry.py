@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from learned_optimizer.rules.base import Rule
-from learned_optimizer.rules.lstm import CoordinatewiseLSTM
+from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 
-RULES: dict[str, type[Rule]] = {"CoordinatewiseLSTM": CoordinatewiseLSTM}
+RULES: dict[str, type[Rule]] = {
+    "CoordinatewiseLSTM": CoordinatewiseLSTM,
+    "RNNprop": RNNprop,
+}
 
 
 def serialize(rule: Rule) -> dict[str, Any]:

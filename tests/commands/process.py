@@ -1,9 +1,12 @@
 """The commands as processes of their own, on tiny settings."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from absl import flags
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -30,3 +33,15 @@ def finish(process):
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out, err
+
+
+@contextlib.contextmanager
+def defined_once():
+    """Removes the flags at the end: absl keeps those of a process."""
+    try:
+        yield
+    finally:
+        for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
+            if module.startswith("learned_optimizer"):
+                for flag in list(module_flags):
+                    delattr(flags.FLAGS, flag.name)

@@ -3,13 +3,18 @@
 import json
 import re
 import signal
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from process import SHORT, TINY, finish, start
+from process import SHORT, TINY, defined_once, finish, start
 
 from learned_optimizer import LearnedOptimizer, presets
+from learned_optimizer.commands import problem_flags, train
+from learned_optimizer.commands.entry import run
+from learned_optimizer.problems import Quadratic
+from learned_optimizer.rules import RNNprop
 
 PROGRESS = re.compile(r"\d+%\|.*round")
 
@@ -100,6 +105,24 @@ def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
     arguments = [*problem, f"--optimizers={tmp_path / 'run'},sgd", f"--out={tmp_path / 'out'}"]
     finish(start("evaluate.py", *arguments, "--num_steps=12", "--test_episodes=2", "--tuning_episodes=1", "--rungs=2"))
     assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
+
+
+def test_techniques_of_meta_training_go_together(tmp_path, monkeypatch, capsys):
+    small = [Quadratic(dimension=2, functions=2), Quadratic(dimension=3, functions=1)]
+    monkeypatch.setitem(problem_flags.MIXTURES, "small-tasks", lambda: small)
+    techniques = ["--rule=RNNprop", "--random_scaling=1", "--estimator=nres", "--episode_length=3,6", "--patience=1"]
+    flags = ["--problem=small-tasks", *techniques, "--layers=3", "--meta_loss=log", "--epochs=3", "--unroll_length=3"]
+    monkeypatch.setattr(
+        sys, "argv", ["train.py", *flags, "--rounds_per_epoch=2", "--validation_episodes=2", f"--run_dir={tmp_path}"]
+    )
+    with pytest.raises(SystemExit) as end, defined_once():
+        run(train.main, train.define_flags)
+    assert not end.value.code
+    out = capsys.readouterr().out
+    assert "Meta-training on small-tasks: 4, 3 coordinates." in out and "evaluate.py --problem=digits" in out
+    preset = presets.load(tmp_path)
+    assert isinstance(preset.rule, RNNprop)
+    assert all(flag in preset.card["command"] for flag in techniques)
 
 
 @pytest.mark.parametrize("trained", ["quadratic"], indirect=True)

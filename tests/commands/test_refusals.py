@@ -1,13 +1,11 @@
 """What cannot be done is refused in one sentence, with exit status 2."""
 
-import contextlib
 import json
 import re
 import sys
 
 import pytest
-from absl import flags
-from process import ROOT, finish, start
+from process import ROOT, defined_once, finish, start
 
 from learned_optimizer.commands import train
 from learned_optimizer.commands.entry import run
@@ -16,18 +14,6 @@ from learned_optimizer.commands.entry import run
 def check(err, script, message):
     assert err.count("\n") == 1 and err.endswith("\n"), err
     assert re.match(rf"{script}: .*{message}", err), err
-
-
-@contextlib.contextmanager
-def defined_once():
-    """Removes the flags at the end: absl keeps those of a process."""
-    try:
-        yield
-    finally:
-        for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
-            if module.startswith("learned_optimizer"):
-                for flag in list(module_flags):
-                    delattr(flags.FLAGS, flag.name)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +57,13 @@ def recorded(tmp_path_factory):
         ("--unroll_length=30", "`unroll_length` must divide `episode_length`.*unroll_length=30, episode_length=100"),
         ("--unroll_length=200", "`unroll_length` must divide `episode_length`"),
         ("--coordinate_fraction=0.5 --second_derivatives", "`coordinate_fraction` must be 1"),
+        ("--rule=RNNprop --p=5", "--p does not apply to --rule=RNNprop"),
+        ("--rule=RNNprop --layers=0", "--layers must be positive integers"),
+        ("--estimator=nres --episodes=3", "`episodes` must be even"),
+        ("--estimator=nres --perturbation=0", "`perturbation` must be positive"),
+        ("--problem=small-tasks --hidden_sizes=3", "--hidden_sizes does not apply to --problem=small-tasks"),
+        ("--episode_length=100,x", "--episode_length must be positive integers.*Received: 100,x"),
+        ("--initial_preset=nowhere --rule=RNNprop", "--rule is decided by --initial_preset"),
         ("--initial_preset=nowhere", "There is no preset 'nowhere'"),
         ("--initial_preset=nowhere --p=5", "--p is decided by --initial_preset"),
         ("--resume", "--resume needs --run_dir"),
@@ -97,9 +90,10 @@ def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, caps
     [
         (["--nonsense"], "Unknown command line flag 'nonsense'"),
         (["--problem=quadratic", "--optimizers=sdg"], "There is no preset 'sdg'.* Baselines are sgd, nag"),
+        (["--problem=small-tasks"], "--problem=small-tasks is a mixture to meta-train on"),
         (["--problem=no_such_data"], "No data set is called 'no_such_data'"),
     ],
-    ids=["flag", "optimizer", "data"],
+    ids=["flag", "optimizer", "mixture", "data"],
 )
 def test_evaluate_refuses(arguments, message, tmp_path):
     process = start("evaluate.py", *arguments, f"--out={tmp_path / 'out'}")

@@ -80,7 +80,7 @@ class TestDirectory:
                 make_trainer().fit(1, 1, run_directory=tmp_path, resume=True)
 
     def test_a_checkpoint_of_another_rule_is_refused(self, finished):
-        other = MetaTrainer(finished[0].problem, CoordinatewiseLSTM((5,)), episode_length=6, unroll_length=3)
+        other = MetaTrainer(finished[0].problems, CoordinatewiseLSTM((5,)), episode_length=6, unroll_length=3)
         with pytest.raises(ValueError, match="expects weights of shapes"):
             other.fit(3, 2, run_directory=finished[1], resume=True, verbose=0)
 
@@ -175,4 +175,5 @@ class TestNonFiniteMetaGradients:
         for name, value in RULE.initial_weights(0).items():
             np.testing.assert_array_equal(trainer.weights[name], value)
         arrays, state = Run(tmp_path, resume=True).load_checkpoint()
-        assert state["rounds"] == 1 and arrays["adam/0"] == 0
+        # Each of the three ended its episodes, and with them its round.
+        assert state["rounds"] == 2 and arrays["adam/0"] == 0

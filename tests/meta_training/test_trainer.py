@@ -98,13 +98,45 @@ def test_validation_episodes_are_fixed_and_no_training_episodes(uninterrupted):
     assert curves.shape == (6, 2)
     np.testing.assert_array_equal(curves, uninterrupted.validate())
     np.testing.assert_allclose(curves.mean(), uninterrupted.history[-1]["val_loss"], rtol=1e-6)
-    training = start(uninterrupted.problem, RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+    training = start(uninterrupted.problems[0], RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
     assert not np.isclose(training.loss, curves[0]).any()
 
 
 def test_validation_may_use_another_problem():
     trainer = make_trainer(validation_problem=Quadratic(dimension=1, functions=1, stddev=100.0))
     assert trainer.validate()[0].mean() > 100
+
+
+def test_several_problems_take_turns_and_are_all_validated():
+    problems = [Quadratic(dimension=2, functions=2), Quadratic(dimension=3, functions=1, stddev=100.0)]
+    trainer = make_trainer(problems)
+    large = []
+    for _ in range(4):
+        trainer.meta_step()
+        large.append(trainer.meta_step() > 100)
+    assert large == [False, True, False, True]
+    start_losses = trainer.validate()[0]
+    assert start_losses.shape == (4,)
+    assert list(start_losses > 100) == [False, False, True, True]
+
+
+def test_resuming_with_several_problems_goes_on_with_the_next(tmp_path):
+    problems = [Quadratic(dimension=2, functions=2), Quadratic(dimension=3, functions=1)]
+    uninterrupted = make_trainer(problems)
+    uninterrupted.fit(2, 3, verbose=0)
+    make_trainer(problems).fit(1, 3, run_directory=tmp_path, verbose=0)
+    resumed = make_trainer(problems)
+    resumed.fit(2, 3, run_directory=tmp_path, resume=True, verbose=0)
+    assert_same(resumed, uninterrupted)
+
+
+def test_episodes_get_longer_when_the_validation_loss_stays():
+    trainer = make_trainer(episode_length=[3, 6, 12], patience=2, learning_rate=1e-9, monitor="val_final_loss")
+    trainer.history = [{"val_final_loss": 0.0}]  # There is no better.
+    history = trainer.fit(6, 1, verbose=0)
+    assert list(history["episode_length"][1:]) == [3, 3, 6, 6, 12, 12]
+    assert list(history["meta_steps"][1:]) == [1, 2, 4, 6, 10, 14]
+    assert trainer.validate().shape == (12, 2)
 
 
 @pytest.mark.parametrize("meta_loss", ["sum", "mean", "last", "log"])
@@ -114,8 +146,8 @@ def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
     weights = {name: tf.constant(value) for name, value in RULE.initial_weights(0).items()}
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(weights)
-        carry = start(trainer.problem, RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
-        losses, _ = unroll(trainer.problem, RULE, weights, carry, 3)
+        carry = start(trainer.problems[0], RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+        losses, _ = unroll(trainer.problems[0], RULE, weights, carry, 3)
         mean = tf.reduce_mean(losses, axis=1)
         log = tf.reduce_mean(tf.math.log(losses), axis=1)
         totals = {"sum": sum(mean), "mean": sum(mean) / 3, "last": mean[-1], "log": sum(log)}
@@ -148,6 +180,9 @@ def test_losses_may_be_negative():
         ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
         ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
         ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
+        ({"episode_length": []}, "`episode_length`"),
+        ({"episode_length": [3, 7]}, "`unroll_length` must divide"),
+        ({"patience": 0}, "`patience`"),
         ({"groups": [(4, RULE)]}, r"The group 4 has nothing to update.*parameter_0"),
         ({"groups": [("", RULE)]}, "The rule beside the groups has nothing to update"),
     ],

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic
+from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic, RandomScaling
 from learned_optimizer.problems.base import make_seed
 
 
@@ -21,6 +21,7 @@ PROBLEMS = {
     "quadratic": lambda: Quadratic(dimension=3, functions=2),
     "digits": lambda: MLPClassifier("digits", (3,), batch_size=8),
     "keras": small_model,
+    "random scaling": lambda: RandomScaling(MLPClassifier("digits", (3,), batch_size=8)),
 }
 
 

@@ -1,0 +1,74 @@
+"""Coordinates rescaled at random: a technique of meta-training (Lv et al., 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from learned_optimizer.problems.base import Nest, Problem
+
+
+class RandomScaling(Problem):
+    """A problem in coordinates that are rescaled at random: θ ↦ f(c ⊙ θ), from θ_0 / c.
+
+    f takes the same values along the way; only its gradients come in other magnitudes, and the steps that it needs.
+    The c of each episode are exp(r u), u uniform in [−1, 1], drawn for every coordinate by itself. An optimizer that
+    is meta-trained on such problems cannot learn the magnitudes of one network by heart.
+
+    ```python
+    trainer = MetaTrainer(RandomScaling(problem), RNNprop(), validation_problem=problem)
+    ```
+
+    Source: Lv et al. (2017), section 4.2.
+
+    Args:
+        problem: The problem in its own coordinates.
+        radius: r, the largest logarithm of a factor; 3 in the paper.
+
+    Raises:
+        ValueError: If `radius` is not positive.
+    """
+
+    def __init__(self, problem: Problem, radius: float = 3.0) -> None:
+        if not radius > 0:
+            raise ValueError(f"`radius` must be positive. Received: {radius}")
+        self.problem = problem
+        self.radius = float(radius)
+
+    @property
+    def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
+        """The shapes of the problem's parameters."""
+        return self.problem.parameter_shapes
+
+    @property
+    def parameter_paths(self) -> Sequence[str]:
+        """The paths of the problem's parameters."""
+        return self.problem.parameter_paths
+
+    @property
+    def vectorized(self) -> bool:
+        """What the problem is."""
+        return self.problem.vectorized
+
+    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+        """θ_0 / c; the state is c and the problem's own."""
+        parameters, state = self.problem.sample(seed)
+        # Drawn independently of θ_0, which comes from the same seed.
+        seeds = tf.unstack(tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), len(parameters)))
+        factors = [
+            tf.exp(tf.random.stateless_uniform(parameter.shape, own, -self.radius, self.radius))
+            for parameter, own in zip(parameters, seeds, strict=True)
+        ]
+        return [parameter / factor for parameter, factor in zip(parameters, factors, strict=True)], (factors, state)
+
+    def batch(self, seed: tf.Tensor) -> Nest:
+        """The problem's own."""
+        return self.problem.batch(seed)
+
+    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+        """f(c ⊙ θ), and the next state."""
+        factors, own = state
+        scaled = [parameter * factor for parameter, factor in zip(parameters, factors, strict=True)]
+        loss, own = self.problem.loss(scaled, own, batch)
+        return loss, (factors, own)
