@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from learned_optimizer import backends
@@ -17,7 +18,8 @@ from learned_optimizer.blocks import Block, concatenate, gather, partition, scat
 from learned_optimizer.groups import Groups, Member, Selector, as_preset
 from learned_optimizer.presets.library import DEFAULT
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.rules.base import Rule
+from learned_optimizer.rules.base import CoordinatewiseRule, Rule, TensorwiseRule
+from learned_optimizer.rules.layout import Layout
 
 NONFINITE = ("skip_coordinate", "skip_step")
 STATE_DTYPES = {"float32": 4, "bfloat16": 2}
@@ -28,14 +30,15 @@ MAX_COUNT = 2**31 - 1
 
 
 class Part(NamedTuple):
-    """A block of coordinates with the group that updates it, and the slot of its state, `[features, size]`.
+    """A block of coordinates with the group that updates it, and the slots of its state.
 
-    The parts of a rule's state share one slot: with one for each, XLA copies some of them in every step.
+    The parts of a coordinatewise rule's state share one slot, `[features, size]`: with one for each, XLA copies some
+    of them in every step. A tensorwise rule has one block of all its tensors, and a slot for each part of its state.
     """
 
     group: int
     block: Block
-    slot: Any
+    slots: tuple[Any, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Plan:
         members: What updates the variables of each group; the last one has those that no group selects.
         numbers: The group of each variable.
         parts: The blocks of the variables that a learned rule updates.
-        rules: What `_masked` makes of the rule of each group that has one, compiled, by the group's number.
+        rules: The rule of each group that has one, with masks, compiled, by the group's number.
     """
 
     members: tuple[Member, ...] = ()
@@ -208,25 +211,43 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         members = [*self.groups.members, self.preset]
         numbers = self.groups.assign(variables)
         parts: list[Part] = []
+        rules: dict[int, Callable[..., Any]] = {}
         for number, member in enumerate(members):
             chosen = [group == number and not skipped for group, skipped in zip(numbers, overwritten, strict=True)]
             if isinstance(member, Preset):
-                sizes = [math.prod(v.shape) if mine else 0 for v, mine in zip(variables, chosen, strict=True)]
-                for block in partition(sizes, BLOCK_SIZE):
-                    shape = (sum(member.rule.state_sizes), block.size)
-                    slot = self.add_variable(shape, "zeros", self.state_dtype, name=f"state_{len(parts)}")
-                    parts.append(Part(number, block, slot))
+                shapes = [tuple(v.shape) if mine else (0,) for v, mine in zip(variables, chosen, strict=True)]
+                sizes = [math.prod(shape) for shape in shapes]
+                if isinstance(member.rule, TensorwiseRule):
+                    layout = Layout([shape for shape, size in zip(shapes, sizes, strict=True) if size])
+                    masked = functools.partial(_masked_tensors, member.rule, layout)
+                    for block in partition(sizes, sum(sizes)):
+                        parts.append(Part(number, block, self._add_tensor_slots(member.rule, layout, len(parts))))
+                else:
+                    assert isinstance(member.rule, CoordinatewiseRule)
+                    masked = functools.partial(_masked_coordinates, member.rule)
+                    for block in partition(sizes, BLOCK_SIZE):
+                        shape = (sum(member.rule.state_sizes), block.size)
+                        slot = self.add_variable(shape, "zeros", self.state_dtype, name=f"state_{len(parts)}")
+                        parts.append(Part(number, block, (slot,)))
+                rules[number] = backends.compiled(masked)
             else:
                 backends.take_reduced(member)
                 member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
                 for variable in member.variables:
                     self._track_variable(variable)
-        rules = {
-            number: backends.compiled(functools.partial(_masked, member.rule))
-            for number, member in enumerate(members)
-            if isinstance(member, Preset)
-        }
         self._plan = Plan(tuple(members), tuple(numbers), tuple(parts), rules)
+
+    def _add_tensor_slots(self, rule: TensorwiseRule, layout: Layout, part: int) -> tuple[Any, ...]:
+        # What belongs to a whole tensor takes no memory to speak of, and holds counts.
+        return tuple(
+            self.add_variable(
+                (features, len(tensors)),
+                "zeros",
+                "float32" if number else self.state_dtype,
+                name=f"state_{part}_{number}",
+            )
+            for number, (features, tensors) in enumerate(rule.state_parts(layout))
+        )
 
     def _add_counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "int32", aggregation="only_first_replica", name=name)
@@ -285,7 +306,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         phi: dict[int, dict[str, Any]] = {}
         pieces: dict[int, list[Any]] = {}
         done: Any = None
-        for group, block, slot in self._plan.parts:
+        for group, block, slots in self._plan.parts:
             if not any(segment.variable in gradients for segment in block.segments):
                 continue
             rule = self._plan.rules[group]
@@ -294,13 +315,13 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 phi[group] = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
             with backends.after(done):
                 # Where no gradient is given, or none that is finite, value and state stay.
-                update, state = rule(
+                update, states = rule(
                     backends.chain(done, gather(block, gradients, "float32")),
                     gather(block, keep, "bool"),
-                    backends.read(slot),
+                    tuple(backends.read(slot) for slot in slots),
                     {name: backends.chain(done, value) for name, value in phi[group].items()},
                 )
-            backends.assign(self, [slot], [state])
+            backends.assign(self, slots, states)
             done = update
             for variable, piece in scatter(block, update):
                 if variable in gradients:
@@ -348,10 +369,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         mine = zip(self._trainable_variables, self._plan.numbers, strict=True)
         parameters = sum(math.prod(variable.shape) for variable, number in mine if number == group)
         if isinstance(member, Preset):
-            each = sum(member.rule.state_sizes) * STATE_DTYPES[self.state_dtype]
-            return type(member.rule).__name__, parameters, parameters * each
-        size = sum(ops.convert_to_numpy(ops.stop_gradient(variable)).nbytes for variable in member.variables)
-        return type(member).__name__, parameters, size
+            slots = [slot for part in self._plan.parts if part.group == group for slot in part.slots]
+            return type(member.rule).__name__, parameters, sum(map(_bytes, slots))
+        return type(member).__name__, parameters, sum(map(_bytes, member.variables))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; φ is among them."""
@@ -377,12 +397,36 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         return f"<LearnedOptimizer {self.name!r}: {type(self.preset.rule).__name__}, {description}>"
 
 
-def _masked(rule: Rule, gradient: Any, mask: Any, slot: Any, weights: Mapping[str, Any]) -> tuple[Any, Any]:
+def _masked_coordinates(
+    rule: CoordinatewiseRule, gradient: Any, mask: Any, slots: tuple[Any], weights: Mapping[str, Any]
+) -> tuple[Any, tuple[Any]]:
     """Calls a rule on a block; where the mask is false, the update is 0 and the slot stays."""
+    (slot,) = slots
     gradient = ops.where(mask, gradient, 0.0)
     update, state = rule(gradient, split(ops.cast(slot, "float32"), rule.state_sizes), weights)
     update = ops.where(mask, update, 0.0)
-    return update, ops.where(mask, ops.cast(concatenate(state), slot.dtype), slot) if state else slot
+    return update, (ops.where(mask, ops.cast(concatenate(state), slot.dtype), slot) if state else slot,)
+
+
+def _masked_tensors(
+    rule: TensorwiseRule, layout: Layout, gradient: Any, mask: Any, slots: tuple[Any, ...], weights: Mapping[str, Any]
+) -> tuple[Any, tuple[Any, ...]]:
+    """Calls a rule on tensors; where the mask is false, the gradient counts as 0, and the coordinate stays.
+
+    What belongs to a tensor stays if the mask is false in all of it.
+    """
+    state = tuple(ops.cast(slot, "float32") for slot in slots)
+    update, state = rule(ops.where(mask, gradient, 0.0), state, weights, layout)
+    moved = ops.segment_sum(ops.cast(mask, "float32"), layout.tensors, num_segments=layout.num_tensors) > 0
+    masks = [mask, *(ops.take(moved, tensors) for _, tensors in rule.state_parts(layout)[1:])]
+    kept = (
+        ops.where(keep, ops.cast(part, slot.dtype), slot) for keep, part, slot in zip(masks, state, slots, strict=True)
+    )
+    return ops.where(mask, update, 0.0), tuple(kept)
+
+
+def _bytes(variable: Any) -> int:
+    return math.prod(variable.shape) * np.dtype(keras.backend.standardize_dtype(variable.dtype)).itemsize
 
 
 def _read(counter: Any) -> int:

@@ -162,6 +162,11 @@ def _initial_rule(values: flags.FlagValues) -> Any:
         if preset.groups and values.groups:
             raise ValueError(f"--groups is decided by --initial_preset={values.initial_preset}.")
         return preset
+    if values.rule == "AdaptiveMLP":
+        for name in ("layers", "preprocessing", "p", "output_scale"):
+            if values[name].present:
+                raise ValueError(f"--{name} does not apply to --rule={values.rule}.")
+        return RULES[values.rule]()
     options = {"hidden_sizes": problem_flags.parse_sizes("layers", values.layers), "output_scale": values.output_scale}
     if values.rule == "CoordinatewiseLSTM":
         options["preprocessing"] = values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign")

@@ -16,10 +16,17 @@ from learned_optimizer.rules.base import Rule
 
 
 class Share(NamedTuple):
-    """A rule, and the coordinates that it updates: indices into θ as one vector, `[size]`."""
+    """A rule, and what it updates.
+
+    Attributes:
+        rule: The update rule.
+        indices: Its coordinates, into θ as one vector, `[size]`.
+        shapes: The shapes of the tensors that they are.
+    """
 
     rule: Rule
     indices: np.ndarray
+    shapes: tuple[tuple[int, ...], ...]
 
 
 class Parameter(NamedTuple):
@@ -46,7 +53,14 @@ def shares_of(problem: Problem, preset: Preset) -> tuple[Share, ...]:
             listed = ", ".join(f"{parameter.path} {parameter.shape}" for parameter in parameters)
             raise ValueError(f"{selector} has nothing to update. The problem's parameters are {listed}")
     rules = [*(member.rule for _, member in preset.groups), preset.rule]
-    return tuple(Share(rule, np.flatnonzero(owner == number)) for number, rule in enumerate(rules))
+    return tuple(
+        Share(
+            rule,
+            np.flatnonzero(owner == number),
+            tuple(p.shape for p, own in zip(parameters, numbers, strict=True) if own == number),
+        )
+        for number, rule in enumerate(rules)
+    )
 
 
 def join_weights(preset: Preset) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from learned_optimizer.meta_training.unroll import Carry, perturb, start, trunca
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, make_seed
-from learned_optimizer.rules.base import Rule
+from learned_optimizer.rules.base import Rule, TensorwiseRule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
 META_LOSSES = ("sum", "mean", "last", "log")
@@ -393,6 +393,11 @@ class MetaTrainer:
 
     def _make_task(self, problem: Problem, function: Callable[..., Any], jit_compile: bool = False) -> Task:
         shares = shares_of(problem, self._initial)
+        if self.coordinate_fraction < 1 and any(isinstance(share.rule, TensorwiseRule) for share in shares):
+            raise ValueError(
+                "In a tensorwise rule every coordinate depends on the others: `coordinate_fraction` must be 1. "
+                f"Received: {self.coordinate_fraction}"
+            )
         return Task(
             problem,
             shares,

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training.shares import Share, part_weights
 from learned_optimizer.problems.base import Nest, Problem
-from learned_optimizer.rules.base import Rule, State, Weights
+from learned_optimizer.rules.base import CoordinatewiseRule, Rule, State, TensorwiseRule, Weights
+from learned_optimizer.rules.layout import Layout
 
 # An episode's seed is folded with one of these, so that what is drawn for different ends is independent.
 SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM, PERTURBATION_STREAM = 0, 1, 2, 3
@@ -27,7 +28,8 @@ class Carry(NamedTuple):
 
     Attributes:
         theta: θ_t of every episode, `[episodes, num_coordinates]`.
-        rule_state: h_t, one `[features, episodes · coordinates]` for each part of the state of each share's rule.
+        rule_state: h_t, one `[features, episodes · entries]` for each part of the state of each share's rule; of a
+            coordinatewise rule the entries are the share's coordinates.
         loss: f(θ_t) on the minibatch of step t, `[episodes]`.
         gradient: ∇_t, `[episodes, num_coordinates]`.
         problem_state: The problems' states after step t, stacked along a first axis of episodes.
@@ -63,8 +65,8 @@ def start(problem: Problem, rule: Rule | Sequence[Share], seeds: tf.Tensor) -> C
     samples = [sample(problem, seed) for seed in tf.unstack(seeds)]
     theta = tf.stack([problem.flatten(parameters) for parameters, _ in samples])
     rule_state: State = ()
-    for member, own in _shares(problem, rule):
-        rule_state += member.initial_state(len(samples) * own.size, dtype=theta.dtype.name)
+    for share in _shares(problem, rule):
+        rule_state += _initial_state(share, len(samples), theta.dtype.name)
     problem_state = _stack([state for _, state in samples])
     step = tf.zeros([len(samples)], tf.int32)
     loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step, second_derivatives=False)
@@ -104,9 +106,7 @@ def unroll(
     shares = _shares(problem, rule)
     episodes, coordinates = carry.theta.shape
     # One XLA program for all steps: it fuses the arithmetic of the gates, which is bound by memory.
-    rules = [
-        tf.function(functools.partial(_call, share.rule, episodes, perturbed), jit_compile=True) for share in shares
-    ]
+    rules = [tf.function(functools.partial(_call, share, episodes, perturbed), jit_compile=True) for share in shares]
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
     phi = part_weights(weights, len(shares))
     full_phi, drawn = phi, []
@@ -210,19 +210,39 @@ def _differentiable(loss: tf.Tensor, theta: tf.Tensor, gradient: tf.Tensor) -> t
 
 
 def _shares(problem: Problem, rule: Rule | Sequence[Share]) -> Sequence[Share]:
-    return [Share(rule, np.arange(problem.num_coordinates))] if isinstance(rule, Rule) else rule
+    if not isinstance(rule, Rule):
+        return rule
+    return [Share(rule, np.arange(problem.num_coordinates), tuple(problem.parameter_shapes))]
+
+
+def _initial_state(share: Share, episodes: int, dtype: str) -> State:
+    if isinstance(share.rule, TensorwiseRule):
+        return share.rule.initial_state(Layout(share.shapes).times(episodes), dtype)
+    assert isinstance(share.rule, CoordinatewiseRule)
+    return share.rule.initial_state(episodes * share.indices.size, dtype)
 
 
 def _part_state(shares: Sequence[Share], rule_state: State) -> list[State]:
     """The state of each share's rule."""
     arrays = iter(rule_state)
-    return [tuple(next(arrays) for _ in share.rule.state_sizes) for share in shares]
+    return [tuple(next(arrays) for _ in range(_num_parts(share))) for share in shares]
+
+
+def _num_parts(share: Share) -> int:
+    if isinstance(share.rule, TensorwiseRule):
+        return len(share.rule.state_parts(Layout(share.shapes)))
+    assert isinstance(share.rule, CoordinatewiseRule)
+    return len(share.rule.state_sizes)
 
 
 def _call(
-    rule: Rule, episodes: int, perturbed: bool, gradient: tf.Tensor, state: State, weights: Weights
+    share: Share, episodes: int, perturbed: bool, gradient: tf.Tensor, state: State, weights: Weights
 ) -> tuple[tf.Tensor, State]:
-    """Calls a rule on coordinates of all episodes, `[episodes · coordinates]`."""
+    """Calls a share's rule on coordinates of all episodes, `[episodes · coordinates]`."""
+    rule: Any = share.rule
+    if isinstance(share.rule, TensorwiseRule):
+        # The tensors of all episodes are so many tensors.
+        rule = functools.partial(share.rule, layout=Layout(share.shapes).times(1 if perturbed else episodes))
     if not perturbed:
         return rule(gradient, state, weights)
     gradients = tf.reshape(gradient, [episodes, -1])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.base import Rule, State, Tensor, Weights
+from learned_optimizer.rules.base import CoordinatewiseRule, State, Tensor, Weights
 from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign, normalized_moments
 
 # The features that each gives, and the parts of its state.
@@ -40,7 +40,7 @@ def lstm_cell(
     return ops.sigmoid(o) * ops.tanh(c), c
 
 
-class CoordinatewiseLSTM(Rule):
+class CoordinatewiseLSTM(CoordinatewiseRule):
     """A stack of LSTM layers that every coordinate runs with its own state and the same weights.
 
     ```python

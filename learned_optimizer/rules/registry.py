@@ -7,8 +7,10 @@ from typing import Any
 
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
+from learned_optimizer.rules.mlp import AdaptiveMLP
 
 RULES: dict[str, type[Rule]] = {
+    "AdaptiveMLP": AdaptiveMLP,
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
     "RNNprop": RNNprop,
 }

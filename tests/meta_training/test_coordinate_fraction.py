@@ -22,7 +22,7 @@ def indices(coordinates, fraction, seed, episodes=1):
         tf.stack([seed] * episodes),
         tf.zeros([episodes], tf.int32),
     )
-    return _draw(carry, 0, Share(None, np.arange(coordinates)), fraction).index.numpy()
+    return _draw(carry, 0, Share(None, np.arange(coordinates), ()), fraction).index.numpy()
 
 
 def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatch):

@@ -10,11 +10,15 @@ from learned_optimizer.meta_training.shares import join_weights, shares_of
 from learned_optimizer.meta_training.unroll import perturb, start, unroll
 from learned_optimizer.problems import MLPClassifier, Quadratic
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.rules import CoordinatewiseLSTM, RNNprop
+from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, RNNprop
 
 SEEDS = tf.stack([make_seed(1), make_seed(1), make_seed(2), make_seed(2)])
 DEVIATION = 0.1
-RULES = {"CoordinatewiseLSTM": CoordinatewiseLSTM((3, 2)), "RNNprop": RNNprop((3,), embedding=2)}
+RULES = {
+    "CoordinatewiseLSTM": CoordinatewiseLSTM((3, 2)),
+    "RNNprop": RNNprop((3,), embedding=2),
+    "AdaptiveMLP": AdaptiveMLP(4, 3),
+}
 
 
 @pytest.fixture(params=RULES.values(), ids=RULES.keys())

@@ -8,7 +8,7 @@ from learned_optimizer.meta_training.schedule import make_schedule
 from learned_optimizer.meta_training.unroll import start, unroll
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
 
 RULE = CoordinatewiseLSTM((4,), preprocessing="none")
 EPOCHS, ROUNDS = 3, 4
@@ -180,6 +180,7 @@ def test_losses_may_be_negative():
         ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
         ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
         ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
+        ({"rule": AdaptiveMLP(), "coordinate_fraction": 0.5}, "tensorwise.*`coordinate_fraction` must be 1"),
         ({"episode_length": []}, "`episode_length`"),
         ({"episode_length": [3, 7]}, "`unroll_length` must divide"),
         ({"patience": 0}, "`patience`"),

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
+from learned_optimizer.rules import AdaptiveMLP
 
 X = np.random.default_rng(0).normal(size=(24, 6)).astype("float32")
 Y = np.arange(24) % 3
@@ -33,7 +34,12 @@ def descending():
     return LearnedOptimizer(Preset(rule, phi))
 
 
-OPTIMIZERS = {"learned": learned, "adam": adam}
+def tensorwise(*, learning_rate=1.0, **arguments):
+    rule = AdaptiveMLP(hidden_size=3, controller_size=2, initial_step=0.01)
+    return LearnedOptimizer(Preset(rule, rule.initial_weights(3)), learning_rate, **arguments)
+
+
+OPTIMIZERS = {"learned": learned, "tensorwise": tensorwise, "adam": adam}
 
 
 def network(*layers, seed=0, inputs=(6,)):

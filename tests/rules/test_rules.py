@@ -6,13 +6,28 @@ import numpy as np
 import pytest
 from keras import ops
 
-from learned_optimizer.rules import RULES, deserialize, serialize
+from learned_optimizer.rules import RULES, CoordinatewiseRule, Layout, TensorwiseRule, deserialize, serialize
 
 NUM_COORDINATES = 7
 
 
+def of_kind(kind):
+    rules = {name: rule for name, rule in RULES.items() if issubclass(rule, kind)}
+    return {"params": rules.values(), "ids": rules.keys()}
+
+
 @pytest.fixture(params=RULES.values(), ids=RULES.keys())
 def rule(request):
+    return request.param()
+
+
+@pytest.fixture(**of_kind(CoordinatewiseRule))
+def coordinatewise(request):
+    return request.param()
+
+
+@pytest.fixture(**of_kind(TensorwiseRule))
+def tensorwise(request):
     return request.param()
 
 
@@ -21,13 +36,16 @@ def gradients():
     return np.random.default_rng(1).normal(size=(4, NUM_COORDINATES)).astype("float32")
 
 
-def run(rule, gradients, state=None):
+def run(rule, gradients, state=None, shapes=None):
     """The update of each step, and the last state."""
-    state = rule.initial_state(gradients.shape[1]) if state is None else state
     weights = rule.initial_weights(seed=0)
+    layout = Layout(shapes or [gradients.shape[1:]])
+    of_tensors = isinstance(rule, TensorwiseRule)
+    state = state or rule.initial_state(layout if of_tensors else layout.num_coordinates)
     updates = []
     for gradient in gradients:
-        update, state = rule(ops.convert_to_tensor(gradient), state, weights)
+        gradient = ops.convert_to_tensor(gradient)
+        update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
         updates.append(ops.convert_to_numpy(update))
     return np.stack(updates), [ops.convert_to_numpy(part) for part in state]
 
@@ -45,14 +63,44 @@ def test_initial_weights_depend_on_the_seed_and_on_nothing_else(rule):
 
 
 def test_state_starts_at_zero_and_keeps_its_shapes(rule, gradients):
-    initial = rule.initial_state(NUM_COORDINATES)
-    shapes = [(size, NUM_COORDINATES) for size in rule.state_sizes]
+    if isinstance(rule, TensorwiseRule):
+        layout = Layout([(NUM_COORDINATES,)])
+        shapes = [(features, len(tensors)) for features, tensors in rule.state_parts(layout)]
+        initial = rule.initial_state(layout)
+    else:
+        shapes = [(size, NUM_COORDINATES) for size in rule.state_sizes]
+        initial = rule.initial_state(NUM_COORDINATES)
     assert [tuple(part.shape) for part in initial] == shapes
     assert not any(ops.convert_to_numpy(part).any() for part in initial)
     updates, state = run(rule, gradients)
     assert updates.shape == gradients.shape
     assert [part.shape for part in state] == shapes
     assert updates.dtype == np.float32 and all(part.dtype == np.float32 for part in state)
+
+
+def test_tensors_do_not_know_of_each_other(tensorwise):
+    shapes = [(), (4, 3), (5,), (2, 3, 3, 4), (1, 1)]
+    layout = Layout(shapes)
+    gradients = np.random.default_rng(3).normal(size=(3, layout.num_coordinates)).astype("float32")
+    updates, state = run(tensorwise, gradients, shapes=shapes)
+    assert updates.all()
+    parts = tensorwise.state_parts(layout)
+    for number, shape in enumerate(shapes):
+        own = layout.tensors == number
+        alone, alone_state = run(tensorwise, gradients[:, own], shapes=[shape])
+        np.testing.assert_allclose(updates[:, own], alone, rtol=1e-5, atol=1e-8)
+        for part, alone_part, (_, tensors) in zip(state, alone_state, parts, strict=True):
+            np.testing.assert_allclose(part[:, tensors == number], alone_part, rtol=1e-5, atol=1e-8)
+
+
+def test_a_tensorwise_rule_does_not_know_the_order_of_rows_and_columns(tensorwise):
+    generator = np.random.default_rng(4)
+    gradients = generator.normal(size=(4, 5, 3)).astype("float32")
+    rows, columns = generator.permutation(5), generator.permutation(3)
+    updates, _ = run(tensorwise, gradients.reshape(4, -1), shapes=[(5, 3)])
+    permuted, _ = run(tensorwise, gradients[:, rows][:, :, columns].reshape(4, -1), shapes=[(5, 3)])
+    expected = updates.reshape(4, 5, 3)[:, rows][:, :, columns]
+    np.testing.assert_allclose(permuted.reshape(4, 5, 3), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_update_depends_on_the_gradients_and_on_the_state(rule, gradients):
@@ -63,7 +111,8 @@ def test_update_depends_on_the_gradients_and_on_the_state(rule, gradients):
     assert not np.allclose(updates, later, rtol=1e-3, atol=0)
 
 
-def test_coordinates_do_not_know_of_their_order(rule, gradients):
+def test_coordinates_do_not_know_of_their_order(coordinatewise, gradients):
+    rule = coordinatewise
     order = np.random.default_rng(2).permutation(NUM_COORDINATES)
     updates, state = run(rule, gradients)
     permuted_updates, permuted_state = run(rule, gradients[:, order])
@@ -72,7 +121,8 @@ def test_coordinates_do_not_know_of_their_order(rule, gradients):
         np.testing.assert_allclose(permuted, part[:, order], rtol=1e-5, atol=1e-7)
 
 
-def test_coordinates_do_not_know_of_each_other(rule, gradients):
+def test_coordinates_do_not_know_of_each_other(coordinatewise, gradients):
+    rule = coordinatewise
     updates, _ = run(rule, gradients)
     alone, _ = run(rule, gradients[:, 3:4])
     np.testing.assert_allclose(alone, updates[:, 3:4], rtol=1e-5, atol=1e-7)
