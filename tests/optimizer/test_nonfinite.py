@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contract import adam, compiled, learned, losses, path, value, values
+from contract import adam, compiled, learned, losses, path, tensorwise, value, values
 
 GOOD = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
 
@@ -34,12 +34,27 @@ def test_coordinate_skipped(number):
     assert (optimizer.nonfinite_steps, optimizer.nonfinite_coordinates) == (1, 1)
 
 
-def test_step_skipped():
-    optimizer = learned(nonfinite="skip_step")
+@pytest.mark.parametrize("make", [learned, tensorwise])
+def test_step_skipped(make):
+    optimizer = make(nonfinite="skip_step")
     received = path(optimizer, bad_at(1, 2, np.nan), np.zeros(4))
     np.testing.assert_array_equal(received[1], received[0])
-    np.testing.assert_allclose(received[-1], path(learned(), np.delete(GOOD, 1, axis=0), np.zeros(4))[-1], rtol=1e-6)
+    np.testing.assert_allclose(received[-1], path(make(), np.delete(GOOD, 1, axis=0), np.zeros(4))[-1], rtol=1e-6)
     assert (optimizer.nonfinite_steps, optimizer.nonfinite_coordinates) == (1, 1)
+
+
+def test_coordinate_skipped_of_a_tensorwise_rule():
+    """The others see a gradient of 0 in its place; its own value and slots stay."""
+    optimizer = tensorwise()
+    received = path(optimizer, bad_at(1, 2, np.nan), np.zeros(4))
+    expected = path(tensorwise(), bad_at(1, 2, 0.0), np.zeros(4))
+    np.testing.assert_array_equal(received[1, 2], received[0, 2])
+    np.testing.assert_allclose(received[1, [0, 1, 3]], expected[1, [0, 1, 3]], rtol=1e-6)
+    assert np.isfinite(received).all() and (np.diff(received[1:], axis=0) != 0).all()
+    without = tensorwise()
+    path(without, np.delete(GOOD, 1, axis=0), np.zeros(4))
+    slots, expected_slots = (next(v for v in o.variables if v.name == "state_0_0") for o in (optimizer, without))
+    np.testing.assert_allclose(value(slots)[:, 2], value(expected_slots)[:, 2], rtol=1e-6)
 
 
 def test_step_skipped_for_all_variables():

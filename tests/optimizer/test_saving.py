@@ -49,8 +49,8 @@ def test_config_holds_phi():
     assert (back.nonfinite, back.state_dtype) == ("skip_step", "bfloat16")
 
 
-def test_saved_model_goes_on(make_optimizer, tmp_path):
-    model = compiled(make_optimizer())
+def test_saved_model_goes_on(make_any_optimizer, tmp_path):
+    model = compiled(make_any_optimizer())
     losses(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -92,8 +92,8 @@ def test_checkpoint(make_optimizer, tmp_path):
     continued(model, other)
 
 
-def test_checkpoint_restored_before_building(make_optimizer, tmp_path):
-    model, other = compiled(make_optimizer()), compiled(make_optimizer(), network(seed=9))
+def test_checkpoint_restored_before_building(make_any_optimizer, tmp_path):
+    model, other = compiled(make_any_optimizer()), compiled(make_any_optimizer(), network(seed=9))
     losses(model)
     saved = tf.train.Checkpoint(model=model, optimizer=model.optimizer).save(tmp_path / "checkpoint")
     other.optimizer.build(other.trainable_variables)
