@@ -111,8 +111,10 @@ class AdaptiveMLP(TensorwiseRule):
         unbiased = following / ops.take(_correction(decays, count), layout.tensors, axis=1)
         momenta, variances = unbiased[: len(MOMENTUM_DECAYS)], unbiased[len(MOMENTUM_DECAYS) :]
         deviations = ops.sqrt(variances) + SMALLEST
-        row = _mean(row, _sum(square, layout.rows, layout.num_rows) / layout.row_lengths, FACTORED_DECAY)
-        column = _mean(column, _sum(square, layout.columns, layout.num_columns) / layout.column_lengths, FACTORED_DECAY)
+        row = _mean(row, _sum(square, layout.rows, layout.num_rows) / _constant(layout.row_lengths), FACTORED_DECAY)
+        column = _mean(
+            column, _sum(square, layout.columns, layout.num_columns) / _constant(layout.column_lengths), FACTORED_DECAY
+        )
         factored = ops.sqrt(_factored(row, column, _correction(FACTORED_DECAY, count), layout)) + SMALLEST
         directions = _directions(gradient, momenta, deviations, factored)
 
@@ -123,7 +125,7 @@ class AdaptiveMLP(TensorwiseRule):
         log_step = ops.minimum(math.log(self.initial_step) + change + output[1], math.log(LARGEST_STEP))
 
         direction = self._mix(directions, output[2:], weights, layout)
-        rms = ops.sqrt(_sum(ops.square(direction), layout.tensors, layout.num_tensors) / _float(layout.sizes))
+        rms = ops.sqrt(_sum(ops.square(direction), layout.tensors, layout.num_tensors) / _constant(layout.sizes))
         step = ops.exp(log_step) / ops.maximum(rms, 1.0)
         update = -ops.take(step, layout.tensors) * direction
         numbers = ops.concatenate([ops.stack([count, change]), means])
@@ -176,14 +178,14 @@ def _observe(
     products = [gradient * previous, ops.square(gradient), ops.square(previous), variance]
     products += [ops.square(momenta[k]) for k in range(len(MOMENTUM_DECAYS))]
     dot, power, previous_power, noise, *signal = (
-        _sum(product, layout.tensors, layout.num_tensors) / _float(layout.sizes) for product in products
+        _sum(product, layout.tensors, layout.num_tensors) / _constant(layout.sizes) for product in products
     )
     cosine = dot / (ops.sqrt(power) * ops.sqrt(previous_power) + SMALLEST**2)
     decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (MOMENTUM_DECAYS, COSINE_DECAYS))
     squares, cosines = _mean(squares, power, decays), _mean(cosines, cosine, cosine_decays)
     growth = ops.log(squares / _correction(decays, count) + SMALLEST**2)
     ratios = ops.log(ops.stack(signal) + SMALLEST**2) - ops.log(noise + SMALLEST**2)
-    constants = np.stack([np.log(layout.sizes) / 10, layout.is_matrix]).astype("float32")
+    constants = np.stack([np.log(layout.sizes) / 10, layout.is_matrix])
     observations = ops.concatenate(
         [
             ops.stack([cosine]),
@@ -191,7 +193,7 @@ def _observe(
             ops.clip(ratios / 5, -2.0, 2.0),
             ops.clip((growth[:-1] - growth[-1:]) / 3, -2.0, 2.0),
             ops.stack([change / 5, ops.minimum(ops.log(count) / 10, 1.0), ops.minimum(count / 10, 1.0)]),
-            ops.convert_to_tensor(constants),
+            _constant(constants),
         ]
     )
     return observations, ops.concatenate([squares, cosines])
@@ -199,17 +201,17 @@ def _observe(
 
 def _mean(mean: Tensor, value: Tensor, beta: Any) -> Tensor:
     """The next running mean."""
-    return mean + (1 - beta) * (value - mean)
+    return mean + _constant(1 - beta) * (value - mean)
 
 
 def _correction(beta: Any, count: Tensor) -> Tensor:
     """By what a running mean is too small, which began at 0."""
-    return -ops.expm1(count * ops.convert_to_tensor(np.log(beta).astype("float32")))
+    return -ops.expm1(count * _constant(np.log(beta)))
 
 
 def _factored(row: Tensor, column: Tensor, correction: Tensor, layout: Layout) -> Tensor:
     """Variances from the means of their rows and columns (Shazeer and Stern, 2018, arXiv:1804.04235)."""
-    mean = _sum(row, layout.tensors_of_rows, layout.num_tensors) / layout.num_rows_of_tensors
+    mean = _sum(row, layout.tensors_of_rows, layout.num_tensors) / _constant(layout.num_rows_of_tensors)
     scale = 1 / (mean * correction + SMALLEST**2)
     return ops.take(row, layout.rows) * ops.take(scale, layout.tensors) * ops.take(column, layout.columns)
 
@@ -224,5 +226,6 @@ def _dense(weights: Weights, name: str, x: Tensor) -> Tensor:
     return ops.matmul(weights[f"{name}/kernel"], x) + weights[f"{name}/bias"]
 
 
-def _float(values: np.ndarray) -> np.ndarray:
-    return values.astype("float32")
+def _constant(values: Any) -> Tensor:
+    # PyTorch's tensors take no NumPy arrays.
+    return ops.convert_to_tensor(np.asarray(values, "float32"))
