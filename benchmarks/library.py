@@ -18,7 +18,7 @@ from learned_optimizer.rules import CoordinatewiseLSTM
 
 
 def make_meta_step(
-    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL
+    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL, recompute: bool = False
 ) -> Callable[[], float]:
     """A function that makes a meta-step of `MetaTrainer`, the start of new episodes included, and returns its loss."""
     trainer = MetaTrainer(
@@ -28,6 +28,7 @@ def make_meta_step(
         unroll_length=unroll_length,
         episodes=episodes,
         coordinate_fraction=fraction,
+        recompute=recompute,
         learning_rate=o.META_LEARNING_RATE,
     )
     return trainer.meta_step

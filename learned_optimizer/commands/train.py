@@ -61,6 +61,7 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
     )
+    flags.DEFINE_boolean("recompute", False, "Compute the rule again in the backward pass: half the memory.")
     flags.DEFINE_enum(
         "estimator",
         "backpropagation",
@@ -111,6 +112,7 @@ def main() -> None:
             meta_loss=values.meta_loss,
             second_derivatives=values.second_derivatives,
             coordinate_fraction=values.coordinate_fraction,
+            recompute=values.recompute,
             estimator=values.estimator,
             perturbation=values.perturbation,
             jit_compile=values.jit_compile,

@@ -22,6 +22,9 @@ from learned_optimizer.rules.layout import Layout
 # An episode's seed is folded with one of these, so that what is drawn for different ends is independent.
 SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM, PERTURBATION_STREAM = 0, 1, 2, 3
 
+# Coordinates from which on the compiled rule is faster; see benchmarks/README.md.
+COMPILED_FROM = 2_000
+
 
 class Carry(NamedTuple):
     """Where a batch of episodes stands: what goes from step to step, and over a truncation boundary.
@@ -60,6 +63,21 @@ class Drawn(NamedTuple):
     weight: float
 
 
+class _Compiled:
+    """A rule as one XLA program for all steps: that fuses the arithmetic of the gates, which is bound by memory.
+
+    On few coordinates a coordinatewise rule is bound by the calls of such programs instead, and runs as it is.
+    """
+
+    def __init__(self, call: Callable[..., Any], always: bool, recompute: bool) -> None:
+        call = tf.recompute_grad(call) if recompute else call
+        self._call, self._compiled, self._always = call, tf.function(call, jit_compile=True), always
+
+    def __call__(self, gradient: tf.Tensor, *arguments: Any) -> Any:
+        compiled = self._always or gradient.shape[0] >= COMPILED_FROM
+        return (self._compiled if compiled else self._call)(gradient, *arguments)
+
+
 def start(problem: Problem, rule: Rule | Sequence[Share], seeds: tf.Tensor) -> Carry:
     """Draws an optimizee for each of the seeds, `[episodes, 2]`, and evaluates it at θ_0."""
     samples = [sample(problem, seed) for seed in tf.unstack(seeds)]
@@ -81,6 +99,7 @@ def unroll(
     num_steps: int,
     second_derivatives: bool = False,
     coordinate_fraction: float = 1.0,
+    recompute: bool = False,
     perturbed: bool = False,
 ) -> tuple[tf.Tensor, Carry]:
     """Makes `num_steps` updates.
@@ -98,6 +117,8 @@ def unroll(
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
             dependency: ∂∇_t/∂φ = 0.
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
+        recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
+            pass has stored: half the memory, for at most a tenth of the time.
         perturbed: Whether φ is another in each episode, along a first axis.
 
     Returns:
@@ -105,8 +126,12 @@ def unroll(
     """
     shares = _shares(problem, rule)
     episodes, coordinates = carry.theta.shape
-    # One XLA program for all steps: it fuses the arithmetic of the gates, which is bound by memory.
-    rules = [tf.function(functools.partial(_call, share, episodes, perturbed), jit_compile=True) for share in shares]
+    rules = [
+        _Compiled(
+            functools.partial(_call, share, episodes, perturbed), isinstance(share.rule, TensorwiseRule), recompute
+        )
+        for share in shares
+    ]
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
     phi = part_weights(weights, len(shares))
     full_phi, drawn = phi, []

@@ -34,20 +34,20 @@ def case(request, smooth, random_weights):
     """A rule, its φ as a vector, and the meta-gradient with and without second derivatives."""
     rule = request.param
     phi = np.concatenate([np.ravel(value) for value in random_weights(rule).values()])
+    return rule, phi, {second: meta_gradient(smooth, rule, phi, second) for second in (True, False)}
 
-    def meta_gradient(second_derivatives):
-        @tf.function
-        def compute(phi):
-            with tf.GradientTape() as tape:
-                tape.watch(phi)
-                carry = start(smooth, rule, SEED[None])
-                losses, _ = unroll(smooth, rule, split(rule, phi), carry, NUM_STEPS, second_derivatives)
-                total = tf.reduce_sum(losses)
-            return tape.gradient(total, phi)
 
-        return compute(tf.constant(phi)).numpy()
+def meta_gradient(problem, rule, phi, second_derivatives, **options):
+    @tf.function
+    def compute(phi):
+        with tf.GradientTape() as tape:
+            tape.watch(phi)
+            carry = start(problem, rule, SEED[None])
+            losses, _ = unroll(problem, rule, split(rule, phi), carry, NUM_STEPS, second_derivatives, **options)
+            total = tf.reduce_sum(losses)
+        return tape.gradient(total, phi)
 
-    return rule, phi, {second: meta_gradient(second) for second in (True, False)}
+    return compute(tf.constant(phi)).numpy()
 
 
 def test_with_second_derivatives_it_is_that_of_the_whole_episode(case, smooth):
@@ -76,3 +76,13 @@ def test_without_them_it_is_that_of_an_episode_whose_gradients_are_held(case, sm
 def test_second_derivatives_make_a_difference(case):
     _, _, gradients = case
     assert np.linalg.norm(gradients[True] - gradients[False]) > 1e-3 * np.linalg.norm(gradients[True])
+
+
+@pytest.mark.parametrize("compiled_from", [0, np.inf], ids=["compiled", "not compiled"])
+@pytest.mark.parametrize("second_derivatives", [True, False])
+def test_recomputed_it_is_the_same(case, smooth, monkeypatch, compiled_from, second_derivatives):
+    rule, phi, gradients = case
+    monkeypatch.setattr("learned_optimizer.meta_training.unroll.COMPILED_FROM", compiled_from)
+    for recompute in (False, True):
+        again = meta_gradient(smooth, rule, phi, second_derivatives, recompute=recompute)
+        np.testing.assert_allclose(again, gradients[second_derivatives], rtol=1e-9)

@@ -82,7 +82,7 @@ def test_resuming_in_the_middle_of_an_epoch_gives_them_too(uninterrupted, tmp_pa
 
 def test_the_best_weights_are_those_with_the_lowest_validation_loss():
     # A rate at which the validation loss rises again.
-    trainer = make_trainer(learning_rate=3.0)
+    trainer = make_trainer(learning_rate=10.0)
     history = trainer.fit(3, 2, verbose=0)
     assert trainer.best == history["val_loss"].min() < history["val_loss"].iloc[-1]
     again = make_trainer(rule=trainer.preset())
