@@ -14,7 +14,7 @@ from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.unroll import start, unroll
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
 
 
 def make_meta_step(
@@ -46,9 +46,16 @@ def meta_gradient(name: str, phi: Mapping[str, np.ndarray]) -> tuple[float, dict
 
 
 def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bool = False) -> Callable[[], None]:
-    """A function that makes a step on variables of these shapes, by `"learned"`, `"adam"` or `"sgd"`."""
-    learned = Preset(CoordinatewiseLSTM(o.LSTM_SIZES), o.initial_phi(), {})
-    made = LearnedOptimizer(learned) if optimizer == "learned" else keras.optimizers.get(optimizer)
+    """A function that makes a step on variables of these shapes.
+
+    By `"learned"`, the coordinatewise LSTM; `"adaptive_mlp"`; `"adam"`; or `"sgd"`.
+    """
+    mlp = AdaptiveMLP()
+    presets = {
+        "learned": Preset(CoordinatewiseLSTM(o.LSTM_SIZES), o.initial_phi(), {}),
+        "adaptive_mlp": Preset(mlp, mlp.initial_weights(0), {}),
+    }
+    made = LearnedOptimizer(presets[optimizer]) if optimizer in presets else keras.optimizers.get(optimizer)
     generator = np.random.default_rng(0)
     variables = [keras.Variable(np.zeros(shape, "float32")) for shape in shapes]
     gradients = [tf.constant(generator.standard_normal(shape).astype("float32")) for shape in shapes]

@@ -90,6 +90,9 @@ SUITE: tuple[Measurement, ...] = (
     _step("10^6, learned, jit_compile", "learned", MILLION, jit=True),
     _step("10^6 in 200 variables, learned", "learned", MILLION, variables=200),
     _step("10^6 in 200 variables, learned, jit_compile", "learned", MILLION, variables=200, jit=True),
+    *(_step(f"10^{n}, AdaptiveMLP", "adaptive_mlp", 10**n, quick=n == 4) for n in (4, 6)),
+    _step("10^6, AdaptiveMLP, jit_compile", "adaptive_mlp", MILLION, jit=True),
+    _step("10^6 in 200 variables, AdaptiveMLP", "adaptive_mlp", MILLION, variables=200),
     *(_step(f"10^{n}, Adam", "adam", 10**n, quick=n == 4) for n in range(4, 8)),
     _step("10^6 in 200 variables, Adam", "adam", MILLION, variables=200),
     _step("10^6, SGD", "sgd", MILLION),
@@ -155,6 +158,7 @@ def ratios(table: pd.DataFrame) -> pd.DataFrame:
             "<= 1.25",
             lambda: step("10^6 in 200 variables, learned") / step("10^6, learned"),
         ),
+        ("step 10^6: AdaptiveMLP / Adam", "<= 30", lambda: step("10^6, AdaptiveMLP") / step("10^6, Adam")),
         (
             "step 10^7: MiB beyond the state",
             "<= 1024",
