@@ -14,6 +14,7 @@ from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, commit, reporting, run
 from learned_optimizer.presets.library import locate
 from learned_optimizer.presets.preset import Preset, PresetError
+from learned_optimizer.problems.tasks import TASKS
 
 # Flags that do not touch the numbers of a baseline.
 NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
@@ -21,7 +22,7 @@ NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    from learned_optimizer.evaluation.baselines import BASELINES
+    from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS
     from learned_optimizer.evaluation.tuning import OBJECTIVES
 
     problem_flags.define()
@@ -29,7 +30,8 @@ def define_flags() -> None:
         "optimizers",
         None,
         "What is compared: presets by name, meta-trained optimizers by their folder, and baselines, of "
-        f"{', '.join(BASELINES)}. Default: the problem's own preset, or {presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
+        f"{', '.join(BASELINES)}; {', '.join(DEFAULTS)} is not tuned. Default: the problem's own preset, or "
+        f"{presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
     )
     flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
@@ -54,6 +56,7 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
+    from learned_optimizer.evaluation.baselines import baseline_of
     from learned_optimizer.evaluation.compare import Comparison, compare
     from learned_optimizer.evaluation.files import SUMMARY, TABLE, code_digest, load_comparison, save_comparison
     from learned_optimizer.evaluation.plots import plot_curves
@@ -110,9 +113,9 @@ def main() -> None:
             known=known,
             report=report,
         )
-    summary = summarize(comparison.curves, comparison.tuned)
+    summary = summarize(comparison.curves, comparison.tuned, comparison.metrics)
     table = format_table(summary)
-    emphasized = [label for label in comparison.curves if label not in comparison.tuned]
+    emphasized = [label for label in comparison.curves if baseline_of(label) is None]
     with replaced_file(out / SUMMARY) as path:
         summary.to_csv(path)
     with replaced_file(out / TABLE) as path:
@@ -127,7 +130,7 @@ def main() -> None:
 
 def _title(values: flags.FlagValues) -> str:
     title = f"{values.problem}: mean of {values.test_episodes} episodes, 95 % band"
-    if values.problem in ("quadratic", "neural-art"):
+    if values.problem in ("quadratic", "neural-art", *TASKS):
         return title
     return f"{title}; {' or '.join(values.initialization)} initial weights"
 

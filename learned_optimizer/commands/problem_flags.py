@@ -15,8 +15,10 @@ from learned_optimizer.problems.mixtures import MIXTURES
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.pictures import STYLES
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
+from learned_optimizer.problems.tasks import TASKS, make_task
 
 ART_FLAGS = ("image_size", "style", "features", "content", "split")
+TASK_FLAGS = ("data_dir",)
 QUADRATIC_FLAGS = ("dimension", "functions", "distribution", "stddev")
 CLASSIFIER_FLAGS = (
     "network",
@@ -43,7 +45,9 @@ def define() -> None:
         "digits",
         "What is optimized: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the images "
         "of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow Datasets "
-        "knows. For train.py, also 'small-tasks': a mixture of small networks that read digits, and quadratics.",
+        "knows; or a task of the evaluation suite: "
+        f"{', '.join(TASKS)}. For train.py, also 'small-tasks': a mixture of small networks that read digits, and "
+        "quadratics.",
     )
     flags.DEFINE_enum(
         "network",
@@ -105,13 +109,16 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     """
     if values.problem in MIXTURES:
         raise ValueError(f"--problem={values.problem} is a mixture to meta-train on. Optimizers are compared on one.")
-    own = {"quadratic": QUADRATIC_FLAGS, "neural-art": ART_FLAGS}.get(values.problem, CLASSIFIER_FLAGS)
+    known = {"quadratic": QUADRATIC_FLAGS, "neural-art": ART_FLAGS} | dict.fromkeys(TASKS, TASK_FLAGS)
+    own = known.get(values.problem, CLASSIFIER_FLAGS)
     _refuse_others(values, own)
     options: dict[str, Any] = {name: values[name].value for name in own} | overrides
     if values.problem == "quadratic":
         return Quadratic(**options)
     if values.problem == "neural-art":
         return NeuralArt(**options)
+    if values.problem in TASKS:
+        return make_task(values.problem, **options)
     network = options.pop("network")
     if network == "mlp":
         for name in CONVOLUTIONAL_FLAGS:
@@ -138,7 +145,7 @@ def given(values: flags.FlagValues) -> str:
 
 def has_splits(values: flags.FlagValues) -> bool:
     """Whether the problem's data have a split for meta-training and tuning, and another for tests."""
-    return values.problem != "quadratic"
+    return values.problem != "quadratic" and values.problem not in TASKS
 
 
 def _refuse_others(values: flags.FlagValues, own: Sequence[str]) -> None:

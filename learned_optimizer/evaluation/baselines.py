@@ -18,7 +18,17 @@ BASELINES: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "adamw": lambda: keras.optimizers.AdamW(),
     "lion": lambda: keras.optimizers.Lion(),
 }
-LABELS = {"sgd": "SGD", "nag": "NAG", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW", "lion": "Lion"}
+# At Keras's own rate, which is not tuned.
+DEFAULTS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {"adam-default": lambda: keras.optimizers.Adam()}
+LABELS = {
+    "sgd": "SGD",
+    "nag": "NAG",
+    "rmsprop": "RMSprop",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "lion": "Lion",
+    "adam-default": "Adam by default",
+}
 
 # Exponents of ten between which rates are searched at first; the search widens where the best lies at an edge.
 FIRST_DECADES = {

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from learned_optimizer.evaluation.baselines import BASELINES, FIRST_DECADES, LABELS, baseline_of
+from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS, FIRST_DECADES, LABELS, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.tuning import Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
@@ -27,24 +27,35 @@ class Comparison:
 
     Attributes:
         curves: The losses of each optimizer, `[seeds, steps]`, by its label, in the order asked for.
-        tuned: The search for the rate of each baseline, by its label.
+        tuned: The search for the rate of each tuned baseline, by its label.
+        metrics: The problem's `test_metrics` at the end of each episode, `[seeds]` by name, by the label.
     """
 
     curves: dict[str, np.ndarray]
     tuned: dict[str, Tuned]
+    metrics: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     def of_baseline(self, name: str) -> str | None:
         """The label of a baseline, of `BASELINES`, if its curves are there."""
         return next((label for label in self.curves if label in self.tuned and baseline_of(label) == name), None)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, tuned: Mapping[str, Tuned]) -> Comparison:
-        """The comparison that `frame` describes, with the searches."""
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        tuned: Mapping[str, Tuned],
+        metrics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    ) -> Comparison:
+        """The comparison that `frame` describes, with the searches and the metrics."""
         curves = {
             str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy("float32")
             for label, part in frame.groupby("optimizer", sort=False)
         }
-        return cls(curves, dict(tuned))
+        measured = {
+            label: {name: np.array(values) for name, values in of_label.items()}
+            for label, of_label in (metrics or {}).items()
+        }
+        return cls(curves, dict(tuned), measured)
 
     def frame(self) -> pd.DataFrame:
         """Every loss in a row: `optimizer`, `episode`, `step`, `loss`."""
@@ -74,7 +85,7 @@ def compare(
 
     Args:
         problem: What baselines are tuned on.
-        optimizers: Names of baselines (`BASELINES`), or presets by name or folder.
+        optimizers: Names of baselines (`BASELINES`, or `DEFAULTS`, which are not tuned), or presets by name or folder.
         test_problem: What the test episodes are drawn from; `problem`, with other seeds, if none is given.
         num_steps: Steps of an episode.
         tuning_episodes: Episodes for each rate.
@@ -98,12 +109,13 @@ def compare(
     comparison = Comparison({}, {})
     for name, optimizer in made.items():
         if name not in BASELINES:
-            label, learning_rate, episodes = name, None, Episodes(test_problem, optimizer)
+            label, learning_rate, episodes = LABELS.get(name, name), None, Episodes(test_problem, optimizer)
         else:
             earlier = known.of_baseline(name) if known else None
             if known and earlier:
                 comparison.curves[earlier] = known.curves[earlier]
                 comparison.tuned[earlier] = known.tuned[earlier]
+                comparison.metrics[earlier] = known.metrics.get(earlier, {})
                 report(f"{earlier}: as measured before", comparison)
                 continue
             episodes = Episodes(problem, optimizer)
@@ -120,16 +132,17 @@ def compare(
             if test_problem is not problem:
                 episodes = Episodes(test_problem, _make(name))
         comparison.curves[label] = episodes.run(test_seeds, num_steps, learning_rate)
+        comparison.metrics[label] = episodes.metrics
         mean = comparison.curves[label].mean()
         report(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes", comparison)
     return comparison
 
 
 def _make(name: str) -> keras.optimizers.Optimizer:
-    if name in BASELINES:
-        return BASELINES[name]()
+    if made := BASELINES.get(name) or DEFAULTS.get(name):
+        return made()
     try:
         locate(name)
     except PresetError as error:
-        raise PresetError(f"{error} Baselines are {', '.join(BASELINES)}.") from error
+        raise PresetError(f"{error} Baselines are {', '.join([*BASELINES, *DEFAULTS])}.") from error
     return LearnedOptimizer(name)

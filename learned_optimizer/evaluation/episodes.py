@@ -22,11 +22,15 @@ class Episodes:
     Args:
         problem: Where optimizees are drawn from.
         optimizer: A new Keras optimizer; it is built here, and starts each episode with fresh slots.
+
+    Attributes:
+        metrics: The problem's `test_metrics` at the end of the episodes of the last run, `[seeds]` by name.
     """
 
     def __init__(self, problem: Problem, optimizer: keras.optimizers.Optimizer) -> None:
         self.problem = problem
         self.optimizer = optimizer
+        self.metrics: dict[str, np.ndarray] = {}
         self._variables = [
             _variable(path, shape)
             for path, shape in zip(problem.parameter_paths, problem.parameter_shapes, strict=True)
@@ -42,11 +46,14 @@ class Episodes:
         """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`."""
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
-        curves = []
+        curves, metrics = [], []
         for seed in seeds:
             for variable, value in zip(self._slots, self._initial, strict=True):
                 variable.assign(value)
-            curves.append(self._run(seed, tf.constant(num_steps)).numpy())
+            losses, measured = self._run(seed, tf.constant(num_steps))
+            curves.append(losses.numpy())
+            metrics.append({name: float(value) for name, value in measured.items()})
+        self.metrics = {name: np.array([row[name] for row in metrics]) for name in metrics[0]} if metrics else {}
         return np.stack(curves)
 
     @property
@@ -54,7 +61,7 @@ class Episodes:
         """θ after the last step of the last episode."""
         return [variable.numpy() for variable in self._variables]
 
-    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         parameters, state = sample(self.problem, seed)
         for variable, value in zip(self._variables, parameters, strict=True):
             variable.assign(value)
@@ -66,7 +73,8 @@ class Episodes:
                 loss, state = self.problem.loss([tf.convert_to_tensor(value) for value in values], state, data)
             self.optimizer.apply(tape.gradient(loss, values), self._variables)
             losses = losses.write(step, loss)
-        return losses.stack()
+        final = [tf.convert_to_tensor(variable.value) for variable in self._variables]
+        return losses.stack(), self.problem.test_metrics(final, state)
 
 
 def _variable(path: str, shape: tuple[int, ...]) -> keras.Variable:

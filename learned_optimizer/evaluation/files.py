@@ -35,10 +35,16 @@ def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, A
     for name in (SUMMARY, TABLE):
         (folder / name).unlink(missing_ok=True)
     tuning = {label: dataclasses.asdict(search) for label, search in comparison.tuned.items()}
+    metrics = {
+        label: {name: values.tolist() for name, values in of_label.items()}
+        for label, of_label in comparison.metrics.items()
+        if of_label
+    }
+    measured = {"metrics": metrics} if metrics else {}
     with replaced_file(folder / CURVES) as path:
         comparison.frame().to_csv(path, index=False)
     with replaced_file(folder / RECORD) as path:
-        path.write_text(json.dumps({**record, "tuning": tuning}, indent=2) + "\n")
+        path.write_text(json.dumps({**record, "tuning": tuning} | measured, indent=2) + "\n")
 
 
 def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Comparison | None:
@@ -51,6 +57,6 @@ def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Co
             label: Tuned(**(search | {"tried": {float(rate): value for rate, value in search["tried"].items()}}))
             for label, search in earlier["tuning"].items()
         }
-        return Comparison.from_frame(pd.read_csv(folder / CURVES), tuned)
+        return Comparison.from_frame(pd.read_csv(folder / CURVES), tuned, earlier.get("metrics"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -23,19 +23,24 @@ def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
-def summarize(curves: Mapping[str, np.ndarray], baselines: Collection[str]) -> pd.DataFrame:
+def summarize(
+    curves: Mapping[str, np.ndarray],
+    baselines: Collection[str],
+    metrics: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> pd.DataFrame:
     """One row an optimizer.
 
     Args:
         curves: Losses by label, `[episodes, steps]`, paired by episode.
         baselines: The labels among which the best baseline is looked for, separately for each measure.
+        metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
 
     Returns:
         Indexed by label, and for each measure of `OBJECTIVES` (`final`, the mean over the last 10 steps; `mean`, over
         all steps): its mean over episodes, the `_ci` half-width of the 95 % interval, and the `_ratio` of the mean to
         that of the best baseline with a `_ratio_low` and `_ratio_high` (95 %, by a bootstrap paired by episode).
         `sum` is the mean sum of a curve's losses. `diverged` is the fraction of episodes that ended in a loss that is
-        not finite, or above their first.
+        not finite, or above their first. Then the mean and the `_ci` of each of the metrics.
     """
     rows: dict[str, dict[str, float]] = {label: {} for label in curves}
     for measure, objective in OBJECTIVES.items():
@@ -52,6 +57,8 @@ def summarize(curves: Mapping[str, np.ndarray], baselines: Collection[str]) -> p
     for label, curve in curves.items():
         rows[label]["sum"] = curve.sum(axis=1).mean()
         rows[label]["diverged"] = float(np.mean(~(OBJECTIVES["final"](curve) <= curve[:, 0])))
+        for name, value in (metrics or {}).get(label, {}).items():
+            rows[label] |= {name: value.mean(), f"{name}_ci": float(half_width(value))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
 
 
@@ -70,7 +77,9 @@ def _or_infinite(value: float) -> float:
 def format_table(summary: pd.DataFrame) -> str:
     """The summary as a Markdown table, for a terminal or a page."""
     has_ratio = "final_ratio" in summary
+    metrics = [name for name in summary if name.startswith("test_") and not name.endswith("_ci")]
     header = ["optimizer", "final loss", "mean loss", "sum"] + (["final / best", "mean / best"] if has_ratio else [])
+    header += [name.replace("_", " ") for name in metrics]
     lines = []
     for label, row in summary.iterrows():
         cells = [
@@ -84,6 +93,7 @@ def format_table(summary: pd.DataFrame) -> str:
                 f"{row[f'{m}_ratio']:.3f} [{row[f'{m}_ratio_low']:.3f}, {row[f'{m}_ratio_high']:.3f}]"
                 for m in ("final", "mean")
             ]
+        cells += [f"{row[name]:.4g} ± {row[f'{name}_ci']:.2g}" for name in metrics]
         lines.append(cells)
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     rule = ["-" * width for width in widths]

@@ -43,7 +43,7 @@ def plot_grid(folder: Path) -> None:
     axes.set(yscale="log", xlabel="units in a layer", ylabel=f"loss at step {FINAL_STEP}")
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False)
-    _save(figure, folder / "grid.png")
+    save_figure(figure, folder / "grid.png")
 
 
 def plot_pictures(folder: Path, image_size: int, style: str) -> None:
@@ -93,7 +93,7 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
                     transform=grid[row, column].transAxes,
                     bbox=box,
                 )
-    _save(figure, folder / "pictures.png")
+    save_figure(figure, folder / "pictures.png")
 
 
 def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:
@@ -113,9 +113,10 @@ def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:
             if baseline_of(label) is None or label.startswith("Adam (")
         }
         draw_curves(axes, curves, title, [label for label in curves if baseline_of(label) is None])
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a PNG, whole or not at all."""
     with replaced_file(path) as temporary:
         figure.savefig(temporary, dpi=150, format="png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from learned_optimizer.evaluation.files import TABLE
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.figures import plot_beside_adam
 from learned_optimizer.experiments.results import Ratio, mean_ratio, ratio_at, read_curves
@@ -91,6 +92,8 @@ def _section(results: Path, name: str, experiment: Experiment) -> str:
         parts += [
             f"![{name}]({path.relative_to(results).as_posix()})" for path in sorted((results / name).glob("*.png"))
         ]
+        if (results / name / TABLE).exists():
+            parts.append((results / name / TABLE).read_text().strip())
     for folder in folders:
         record = json.loads((folder / "run.json").read_text())
         path = folder.relative_to(results).as_posix()

@@ -132,6 +132,8 @@ def unroll(
         )
         for share in shares
     ]
+    # Traced once for all steps.
+    evaluate = tf.function(functools.partial(_evaluate, problem, second_derivatives=second_derivatives))
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
     phi = part_weights(weights, len(shares))
     full_phi, drawn = phi, []
@@ -154,9 +156,7 @@ def unroll(
             rule_state += state
         theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
         step = carry.step + 1
-        loss, gradient, problem_state = _evaluate(
-            problem, theta, carry.problem_state, carry.seeds, step, second_derivatives
-        )
+        loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
         after = tf.reshape(gradient, [-1])
         for number, part in enumerate(drawn):
             own = tf.gather(before, part.index)

@@ -55,6 +55,11 @@ class Problem(abc.ABC):
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """Computes f_t(θ_t), a scalar, and the next state, of the structure of `state`."""
 
+    def test_metrics(self, parameters: Sequence[tf.Tensor], state: Nest) -> dict[str, tf.Tensor]:
+        """What is measured at the end of an episode on data that it has not seen, scalars by name; often nothing."""
+        del parameters, state
+        return {}
+
     @property
     def num_coordinates(self) -> int:
         """The number of scalars in θ."""

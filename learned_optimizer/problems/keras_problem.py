@@ -36,6 +36,7 @@ class KerasProblem(Problem):
             names no initializer, and all variables if this is false, start from the model's present values.
         training: Whether layers such as dropout behave as in training.
         memory_limit: The bytes that the data may take.
+        test_data: Of the form of `data`; an episode's end is measured on all of them, without dropout and the like.
 
     Raises:
         ValueError: If the data do not fit the limit or the form, or there is no loss, or nothing to train.
@@ -50,6 +51,7 @@ class KerasProblem(Problem):
         reinitialize: bool = True,
         training: bool = True,
         memory_limit: int = MEMORY_LIMIT,
+        test_data: Any = None,
     ) -> None:
         loss = loss if loss is not None else getattr(model, "loss", None)
         if loss is None or isinstance(loss, dict | list | tuple):
@@ -64,6 +66,7 @@ class KerasProblem(Problem):
         self.batch_size = batch_size
         self.training = training
         self.data = _in_memory(data, memory_limit)
+        self.test_data = None if test_data is None else _in_memory(test_data, memory_limit)
         self.num_examples = int(tf.nest.flatten(self.data)[0].shape[0])
         if not model.built:
             model(tf.nest.map_structure(lambda array: array[:1], self.data[0]))
@@ -106,9 +109,29 @@ class KerasProblem(Problem):
 
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """The mean loss on the minibatch, regularisation included, and the next non-trainable variables."""
+        value, _, next_state = self._call(parameters, state, batch, self.training)
+        return value, next_state
+
+    def test_metrics(self, parameters: Sequence[tf.Tensor], state: Nest) -> dict[str, tf.Tensor]:
+        """`test_loss`, and `test_accuracy` of classifiers with integer labels; nothing without `test_data`."""
+        if self.test_data is None:
+            return {}
+        loss, prediction, _ = self._call(parameters, state, self.test_data, training=False)
+        metrics = {"test_loss": loss}
+        y = self.test_data[1]
+        if isinstance(y, tf.Tensor) and y.dtype.is_integer and prediction.shape.rank == y.shape.rank + 1:
+            metrics["test_accuracy"] = tf.reduce_mean(
+                tf.cast(tf.argmax(prediction, axis=-1, output_type=y.dtype) == y, tf.float32)
+            )
+        return metrics
+
+    def _call(
+        self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest, training: bool
+    ) -> tuple[tf.Tensor, Any, Nest]:
+        """The loss, what the model predicts, and the next non-trainable variables."""
         x, y, *sample_weight = batch
         prediction, next_state, penalties = self.model.stateless_call(
-            list(parameters), list(state), x, training=self.training, return_losses=True
+            list(parameters), list(state), x, training=training, return_losses=True
         )
         if isinstance(self.loss_function, keras.losses.Loss):
             value = self.loss_function(y, prediction, *sample_weight)
@@ -116,7 +139,8 @@ class KerasProblem(Problem):
             value = self.loss_function(y, prediction)
             value = tf.reduce_mean(value * sample_weight[0] if sample_weight else value)
         next_state = tuple(tf.convert_to_tensor(value) for value in next_state)
-        return tf.cast(tf.add_n([tf.cast(v, tf.float32) for v in [value, *penalties]]), tf.float32), next_state
+        value = tf.add_n([tf.cast(part, tf.float32) for part in [value, *penalties]])
+        return value, prediction, next_state
 
 
 def _in_memory(data: Any, memory_limit: int) -> Nest:

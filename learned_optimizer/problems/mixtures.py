@@ -21,7 +21,7 @@ def small_tasks() -> list[Problem]:
         MLPClassifier("digits", (16, 16), "tanh", batch_size=128, initialization="glorot"),
         MLPClassifier("digits", (), batch_size=16, initialization="glorot"),
         MLPClassifier("digits", (24, 24, 24), "elu", batch_size=64, initialization="glorot"),
-        ConvClassifier("digits", (8,), 3, (16,), batch_size=32, initialization="glorot"),
+        ConvClassifier("digits", (4,), 3, (16,), batch_size=16, initialization="glorot"),
         MLPClassifier("digits", (64, 32), "relu", batch_size=16, initialization="glorot"),
         Quadratic(dimension=20, functions=4),
         MLPClassifier("digits", (48,), "softplus", batch_size=128, initialization=("normal", "glorot"), stddev=0.1),

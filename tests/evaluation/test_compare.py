@@ -1,11 +1,13 @@
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
+import keras
 import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset
-from learned_optimizer.evaluation import Comparison, compare, files
+from learned_optimizer.evaluation import Comparison, compare, files, format_table, summarize
+from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.presets import PresetError
 from learned_optimizer.problems import Quadratic
@@ -111,6 +113,38 @@ def test_known_baselines_are_taken_as_they_are(problem, comparison, preset):
     np.testing.assert_array_equal(again.curves[label], result.curves[label] + 1)
     np.testing.assert_array_equal(again.curves[preset], result.curves[preset])
     assert any("as measured before" in line for line in lines)
+
+
+def test_adam_at_its_default_rate_is_not_tuned(problem):
+    result = compare(problem, ["adam-default"], **ARGUMENTS)
+    assert list(result.curves) == ["Adam by default"] and not result.tuned
+    adam = Episodes(problem, keras.optimizers.Adam(0.001))
+    curves = adam.run(make_seeds(0, 3, 3), 4)
+    np.testing.assert_allclose(result.curves["Adam by default"], curves, rtol=1e-6)
+
+
+def test_metrics_are_those_of_the_parameters_at_the_end(tmp_path):
+    class Measured(Quadratic):
+        def test_metrics(self, parameters, state):
+            return {"test_first": parameters[0][0, 0]}
+
+    problem = Measured(dimension=2, functions=2)
+    result = compare(problem, ["sgd"], **ARGUMENTS)
+    ((label, search),) = result.tuned.items()
+    episodes = Episodes(problem, keras.optimizers.SGD(search.learning_rate))
+    expected = []
+    for seed in make_seeds(0, 3, 3):
+        episodes.run([seed], 4)
+        expected.append(episodes.parameters[0][0, 0])
+    np.testing.assert_allclose(result.metrics[label]["test_first"], expected, rtol=1e-6)
+    save_comparison(tmp_path, result, {})
+    known = load_comparison(tmp_path)
+    np.testing.assert_array_equal(known.metrics[label]["test_first"], result.metrics[label]["test_first"])
+    again = compare(problem, ["sgd"], known=known, **ARGUMENTS)
+    np.testing.assert_array_equal(again.metrics[label]["test_first"], result.metrics[label]["test_first"])
+    row = summarize(again.curves, again.tuned, again.metrics).loc[label]
+    assert row["test_first"] == pytest.approx(np.mean(expected)) and row["test_first_ci"] > 0
+    assert "test first" in format_table(summarize(again.curves, again.tuned, again.metrics))
 
 
 def test_an_optimizer_named_twice_is_refused(problem):

@@ -201,3 +201,21 @@ class TestRefusals:
         model = make_model()
         model.trainable = False
         self.check("no trainable variables", data, model=model)
+
+
+def test_metrics_are_those_of_evaluate(data):
+    generator = np.random.default_rng(2)
+    test = generator.normal(size=(30, 6)).astype("float32"), generator.integers(0, 3, 30).astype("int32")
+    model = make_model(keras.layers.Dense(5, "tanh"), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
+    model.compile(loss=CROSS_ENTROPY, metrics=["accuracy"])
+    problem = KerasProblem(model, data, test_data=test)
+    metrics = problem.test_metrics(*present(problem))
+    loss, accuracy = model.evaluate(*test, batch_size=30, verbose=0)
+    np.testing.assert_allclose(float(metrics["test_loss"]), loss, rtol=1e-5)
+    np.testing.assert_allclose(float(metrics["test_accuracy"]), accuracy, rtol=1e-5)
+    assert KerasProblem(model, data).test_metrics(*present(problem)) == {}
+    inputs = (data[0], data[0])
+    autoencoder = KerasProblem(
+        keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)]), inputs, "mse", test_data=inputs
+    )
+    assert list(autoencoder.test_metrics(*present(autoencoder))) == ["test_loss"]
