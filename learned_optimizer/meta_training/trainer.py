@@ -29,6 +29,8 @@ ESTIMATORS = ("backpropagation", "nres")
 MONITORS = ("val_loss", "val_final_loss", "val_log_loss")
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
 FINAL_STEPS = 10
+# Below it a logarithmic meta-loss counts a percent for less: data that are told apart without a mistake have a loss of 0.
+SMALL_LOSS = 1e-3
 
 
 class NonFiniteMetaGradientError(RuntimeError):
@@ -78,7 +80,7 @@ class MetaTrainer:
             arXiv:2304.12180).
         perturbation: The standard deviation of a perturbation of φ in `"nres"`.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
-            the unroll's last loss, 0 for the others); or `"log"`, the sum of log f(θ_t), in which a percent of a small
+            the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a percent of a small
             loss, late in an episode, counts as much as a percent of a large one.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
@@ -90,7 +92,7 @@ class MetaTrainer:
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
         validation_episodes: How many episodes φ is validated on.
         monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes,
-            `"val_final_loss"`, the mean over their last 10 steps, or `"val_log_loss"`, the mean logarithm.
+            `"val_final_loss"`, the mean over their last 10 steps, or `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³).
         max_nonfinite: Meta-steps with an infinite or NaN gradient leave φ as it is and are counted; so many of them
             in a row end the meta-training.
         seed: Of everything that is drawn.
@@ -372,7 +374,7 @@ class MetaTrainer:
     def _end_epoch(self) -> None:
         curves = self.validate()
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_loss = float(np.log(curves).mean())  # NaN for losses that can be negative.
+            log_loss = float(np.log(curves + SMALL_LOSS).mean())  # NaN for losses that can be negative.
         loss, norm, counted, skipped = self._epoch_sums
         row = {
             "epoch": len(self.history) + 1,
@@ -453,7 +455,7 @@ class MetaTrainer:
 
     def _meta_losses(self, losses: tf.Tensor) -> tf.Tensor:
         """Of each episode, `[episodes]`."""
-        terms = tf.math.log(losses) if self.meta_loss == "log" else losses
+        terms = tf.math.log(losses + SMALL_LOSS) if self.meta_loss == "log" else losses
         return tf.linalg.matvec(terms, self._loss_weights, transpose_a=True)
 
     def _phi(self) -> dict[str, tf.Tensor]:

@@ -149,12 +149,23 @@ def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
         carry = start(trainer.problems[0], RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
         losses, _ = unroll(trainer.problems[0], RULE, weights, carry, 3)
         mean = tf.reduce_mean(losses, axis=1)
-        log = tf.reduce_mean(tf.math.log(losses), axis=1)
+        log = tf.reduce_mean(tf.math.log(losses + 0.001), axis=1)
         totals = {"sum": sum(mean), "mean": sum(mean) / 3, "last": mean[-1], "log": sum(log)}
         total = totals[meta_loss]
     np.testing.assert_allclose(history["loss"][0], tf.reduce_mean(losses), rtol=1e-5)
     expected = tf.linalg.global_norm(list(tape.gradient(total, weights).values()))
     np.testing.assert_allclose(history["gradient_norm"][0], expected, rtol=1e-4)
+
+
+def test_losses_may_be_0():
+    class Solved(Quadratic):
+        def loss(self, parameters, state, batch):
+            loss, state = super().loss(parameters, state, batch)
+            return 0 * loss, state
+
+    trainer = make_trainer(Solved(dimension=1, functions=1), meta_loss="log", monitor="val_log_loss")
+    history = trainer.fit(1, 1, verbose=0)
+    assert trainer.best == pytest.approx(np.log(0.001)) and history["skipped"].sum() == 0
 
 
 def test_losses_may_be_negative():
