@@ -29,7 +29,7 @@ ESTIMATORS = ("backpropagation", "nres")
 MONITORS = ("val_loss", "val_final_loss", "val_log_loss")
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
 FINAL_STEPS = 10
-# Below it a logarithmic meta-loss counts a percent for less: data that are told apart without a mistake have a loss of 0.
+# Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
 SMALL_LOSS = 1e-3
 
 
@@ -80,8 +80,8 @@ class MetaTrainer:
             arXiv:2304.12180).
         perturbation: The standard deviation of a perturbation of φ in `"nres"`.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
-            the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a percent of a small
-            loss, late in an episode, counts as much as a percent of a large one.
+            the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
+            percent of a small loss, late in an episode, counts as much as a percent of a large one.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward

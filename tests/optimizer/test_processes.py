@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trajectory import trajectory
+from trajectory import OPTIMIZERS, trajectory
 
 HERE = Path(__file__).parent
 TIMEOUT = 300
@@ -66,8 +66,8 @@ def test_two_workers_equal_one(name, tmp_path):
 def test_other_backends(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: `make test-backends` installs it and runs this test.")
-    reference = tmp_path / "trajectory.npy"
-    np.save(reference, trajectory())
+    reference = tmp_path / "trajectories.npz"
+    np.savez(reference, **{name: trajectory(name) for name in OPTIMIZERS})
     flags = "--xla_force_host_platform_device_count=2"
     run_tests("backend.py", KERAS_BACKEND=backend, REFERENCE=str(reference), XLA_FLAGS=flags)
 

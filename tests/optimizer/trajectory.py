@@ -2,10 +2,17 @@
 
 import keras
 import numpy as np
-from contract import preset, value
+from contract import preset, tensorwise, value
 
-from learned_optimizer import LearnedOptimizer
+from learned_optimizer import LearnedOptimizer, Preset
+from learned_optimizer.rules import RNNprop
 
+RNNPROP = RNNprop((4,), embedding=5)
+OPTIMIZERS = {
+    "lstm": lambda: LearnedOptimizer(preset((20, 20)), 0.5),
+    "rnnprop": lambda: LearnedOptimizer(Preset(RNNPROP, RNNPROP.initial_weights(3))),
+    "adaptive_mlp": tensorwise,
+}
 GENERATOR = np.random.default_rng(2)
 START = GENERATOR.normal(0, 0.5, 28).astype("float32")
 INPUTS, TARGETS = GENERATOR.normal(size=(100, 16, 6)), GENERATOR.normal(size=(100, 16, 1))
@@ -19,9 +26,9 @@ def gradient(theta, x, y):
     return np.concatenate([(x.T @ (error @ v.T * (1 - hidden**2))).ravel(), (hidden.T @ error).ravel()])
 
 
-def trajectory():
-    """θ after each of 100 steps, `[100, 28]`."""
-    optimizer = LearnedOptimizer(preset((20, 20)), 0.5)
+def trajectory(name):
+    """θ after each of 100 steps of one of `OPTIMIZERS`, `[100, 28]`."""
+    optimizer = OPTIMIZERS[name]()
     variables = [keras.Variable(START[:24].reshape(6, 4)), keras.Variable(START[24:])]
     steps = []
     for x, y in zip(INPUTS, TARGETS, strict=True):
