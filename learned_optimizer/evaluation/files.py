@@ -15,7 +15,7 @@ from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.tuning import Tuned
 from learned_optimizer.files import replaced_file
 
-CURVES, RECORD, SUMMARY, TABLE = "curves.csv", "run.json", "summary.csv", "table.md"
+CURVES, RECORD, SUMMARY, TABLE = "curves.csv.gz", "run.json", "summary.csv", "table.md"
 
 
 def code_digest() -> str:
@@ -42,7 +42,8 @@ def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, A
     }
     measured = {"metrics": metrics} if metrics else {}
     with replaced_file(folder / CURVES) as path:
-        comparison.frame().to_csv(path, index=False)
+        # Without the time of day, so that equal curves are equal files.
+        comparison.frame().to_csv(path, index=False, compression={"method": "gzip", "mtime": 0})
     with replaced_file(folder / RECORD) as path:
         path.write_text(json.dumps({**record, "tuning": tuning} | measured, indent=2) + "\n")
 

@@ -10,7 +10,7 @@ import numpy as np
 from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
 from learned_optimizer.evaluation.compare import TEST_STREAM
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
-from learned_optimizer.evaluation.files import load_comparison
+from learned_optimizer.evaluation.files import CURVES, load_comparison
 from learned_optimizer.evaluation.plots import draw_curves
 from learned_optimizer.experiments.results import ratio_at, read_curves
 from learned_optimizer.files import replaced_file
@@ -30,7 +30,7 @@ def plot_grid(folder: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    cells = [tuple(int(part) for part in path.parent.name.split("x")) for path in folder.glob("*x*/curves.csv")]
+    cells = [tuple(int(part) for part in path.parent.name.split("x")) for path in folder.glob(f"*x*/{CURVES}")]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for color, layers in zip(("tab:blue", "tab:orange"), sorted({layers for layers, _ in cells}), strict=False):

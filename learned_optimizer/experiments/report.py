@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from learned_optimizer.evaluation.files import TABLE
+from learned_optimizer.evaluation.files import CURVES, TABLE
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.figures import plot_beside_adam
 from learned_optimizer.experiments.results import Ratio, mean_ratio, ratio_at, read_curves
@@ -15,8 +15,8 @@ from learned_optimizer.files import replaced_file
 HEAD = """# Results
 
 What the commands of this repository gave: the experiments of Andrychowicz et al. (2016), and some beside them. Each
-folder holds the loss of every episode (`curves.csv`), a table, a picture, and the command with its seeds, versions and
-the rates that were tried (`run.json`). This page is written by `python -m learned_optimizer.experiments report`.
+folder holds the loss of every episode (`curves.csv.gz`), a table, a picture, and the command with its seeds, versions
+and the rates that were tried (`run.json`). This page is written by `python -m learned_optimizer.experiments report`.
 
 Losses at a step are means of the 10 steps that end there, over 20 test episodes which neither meta-training nor tuning
 had seen. The ratio is that of the learned optimizer to the best of the baselines, whose rates are tuned by final loss,
@@ -36,7 +36,7 @@ def write_report(results: Path) -> Path:
         lines += _rows(results, name, experiment)
         sections.append(_section(results, name, experiment))
     panels = {"quadratics": results / "quadratic", "MNIST": results / "mnist"}
-    if all((folder / "curves.csv").exists() for folder in panels.values()):
+    if all((folder / CURVES).exists() for folder in panels.values()):
         plot_beside_adam(panels, results / "adam-alone.png")
         sections.append(
             "## Adam alone\n\nThe picture that small reproductions show, from the results above.\n\n"

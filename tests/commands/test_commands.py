@@ -58,7 +58,7 @@ def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
         start("evaluate.py", *flags, *arguments, f"--optimizers={run_dir},sgd,adam", f"--out={tmp_path / 'out'}")
     )
     assert err == ""
-    curves = pd.read_csv(tmp_path / "out" / "curves.csv")
+    curves = pd.read_csv(tmp_path / "out" / "curves.csv.gz")
     labels = list(dict.fromkeys(curves["optimizer"]))
     assert labels[0] == str(run_dir) and [label.split(" (")[0] for label in labels[1:]] == ["SGD", "Adam"]
     assert len(curves) == 3 * 3 * 12
@@ -83,11 +83,11 @@ def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_pa
     arguments = ["--problem=quadratic", "--dimension=2", "--test_episodes=2", "--tuning_episodes=1"]
     arguments += ["--optimizers=sgd,quadratic", f"--out={tmp_path}"]
     first, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
-    curves = (tmp_path / "curves.csv").read_text()
+    curves = (tmp_path / "curves.csv.gz").read_bytes()
     assert "rates tried" in first
     second, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
     assert "as measured before" in second and "rates tried" not in second
-    assert (tmp_path / "curves.csv").read_text() == curves
+    assert (tmp_path / "curves.csv.gz").read_bytes() == curves
     assert json.loads((tmp_path / "run.json").read_text())["reused"]
     for other in (["--num_steps=11"], ["--num_steps=11", "--noreuse"]):
         third, _ = finish(start("evaluate.py", *arguments, *other))

@@ -24,7 +24,7 @@ def constant_curves(steps=20, **losses):
 
 def write_results(folder, curves):
     folder.mkdir(parents=True)
-    Comparison(curves, {}).frame().to_csv(folder / "curves.csv", index=False)
+    Comparison(curves, {}).frame().to_csv(folder / "curves.csv.gz", index=False)
     (folder / "table.md").write_text("| a table |\n")
     (folder / "run.json").write_text(json.dumps({"command": "evaluate.py", "seconds": 60, "commit": "abc"}))
 
@@ -96,7 +96,7 @@ def test_the_readme_quotes_the_committed_results():
 
 
 def test_every_committed_result_tells_of_its_making():
-    for path in (ROOT / "results").rglob("curves.csv"):
+    for path in (ROOT / "results").rglob("curves.csv.gz"):
         record = json.loads((path.parent / "run.json").read_text())
         assert record["command"].startswith("evaluate.py")
         assert {"seed", "commit", "seconds", "versions", "tuning"} <= set(record)

@@ -32,7 +32,7 @@ def test_all_experiments_on_a_problem(problem, tmp_path):
     result = run(*names, "--smoke", f"--out={tmp_path}")
     assert result.returncode == 0, result.stderr
     for name in names:
-        assert list((tmp_path / name).rglob("curves.csv"))
+        assert list((tmp_path / name).rglob("curves.csv.gz"))
         assert list((tmp_path / name).rglob("run.json"))
         assert list((tmp_path / name).rglob("*.png"))
 
