@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, A
     measured = {"metrics": metrics} if metrics else {}
     with replaced_file(folder / CURVES) as path:
         # Without the time of day, so that equal curves are equal files.
-        comparison.frame().to_csv(path, index=False, compression={"method": "gzip", "mtime": 0})
+        path.write_bytes(gzip.compress(comparison.frame().to_csv(index=False).encode(), mtime=0))
     with replaced_file(folder / RECORD) as path:
         path.write_text(json.dumps({**record, "tuning": tuning} | measured, indent=2) + "\n")
 
