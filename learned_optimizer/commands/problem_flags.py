@@ -46,8 +46,7 @@ def define() -> None:
         "What is optimized: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the images "
         "of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow Datasets "
         "knows; or a task of the evaluation suite: "
-        f"{', '.join(TASKS)}. For train.py, also 'small-tasks': a mixture of small networks that read digits, and "
-        "quadratics.",
+        f"{', '.join(TASKS)}. For train.py, also 'small-tasks': a mixture of small networks, and quadratics.",
     )
     flags.DEFINE_enum(
         "network",

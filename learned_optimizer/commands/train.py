@@ -21,6 +21,7 @@ def define_flags() -> None:
     """Defines the command's flags."""
     from learned_optimizer.meta_training.schedule import SCHEDULES
     from learned_optimizer.meta_training.trainer import ESTIMATORS, META_LOSSES, MONITORS
+    from learned_optimizer.problems.random_scaling import SCALED
     from learned_optimizer.rules.lstm import PREPROCESSING
     from learned_optimizer.rules.registry import RULES
 
@@ -41,6 +42,7 @@ def define_flags() -> None:
         "Meta-train on coordinates that are rescaled at random, each by a factor between e^-r and e^r; 0 for not.",
         lower_bound=0.0,
     )
+    flags.DEFINE_enum("scaled", "coordinates", list(SCALED), "What --random_scaling draws a factor for.")
     flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
     flags.DEFINE_list(
         "groups",
@@ -96,7 +98,9 @@ def main() -> None:
     run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
     with reporting(ValueError, OSError, DatasetUnavailableError):
         problems = problem_flags.build_all(values)
-        scaled = [RandomScaling(p, values.random_scaling) for p in problems] if values.random_scaling else problems
+        scaled = problems
+        if values.random_scaling:
+            scaled = [RandomScaling(problem, values.random_scaling, values.scaled) for problem in problems]
         rule = _initial_rule(values)
         lengths = problem_flags.parse_sizes("episode_length", values.episode_length)
         meta_steps = values.epochs * values.rounds_per_epoch * max(1, lengths[-1] // values.unroll_length)

@@ -8,32 +8,39 @@ import tensorflow as tf
 
 from learned_optimizer.problems.base import Nest, Problem
 
+SCALED = ("coordinates", "tensors")
+
 
 class RandomScaling(Problem):
     """A problem in coordinates that are rescaled at random: θ ↦ f(c ⊙ θ), from θ_0 / c.
 
     f takes the same values along the way; only its gradients come in other magnitudes, and the steps that it needs.
-    The c of each episode are exp(r u), u uniform in [−1, 1], drawn for every coordinate by itself. An optimizer that
-    is meta-trained on such problems cannot learn the magnitudes of one network by heart.
+    The c of each episode are exp(r u), u uniform in [−1, 1], drawn for every coordinate by itself, or for every tensor.
+    An optimizer that is meta-trained on such problems cannot learn the magnitudes of one network by heart; and where
+    tensors are scaled, it cannot learn a step size by heart that suits them, but must find it on the way.
 
     ```python
     trainer = MetaTrainer(RandomScaling(problem), RNNprop(), validation_problem=problem)
     ```
 
-    Source: Lv et al. (2017), section 4.2.
+    Source: Lv et al. (2017), section 4.2, for coordinates.
 
     Args:
         problem: The problem in its own coordinates.
         radius: r, the largest logarithm of a factor; 3 in the paper.
+        scaled: What has a factor of its own, one of `SCALED`.
 
     Raises:
-        ValueError: If `radius` is not positive.
+        ValueError: If `radius` is not positive, or `scaled` is not one of `SCALED`.
     """
 
-    def __init__(self, problem: Problem, radius: float = 3.0) -> None:
+    def __init__(self, problem: Problem, radius: float = 3.0, scaled: str = "coordinates") -> None:
         if not radius > 0:
             raise ValueError(f"`radius` must be positive. Received: {radius}")
+        if scaled not in SCALED:
+            raise ValueError(f"`scaled` must be one of {SCALED}. Received: {scaled!r}")
         self.problem = problem
+        self.scaled = scaled
         self.radius = float(radius)
 
     @property
@@ -57,10 +64,14 @@ class RandomScaling(Problem):
         # Drawn independently of θ_0, which comes from the same seed.
         seeds = tf.unstack(tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), len(parameters)))
         factors = [
-            tf.exp(tf.random.stateless_uniform(parameter.shape, own, -self.radius, self.radius))
+            tf.exp(tf.random.stateless_uniform(self._factors(parameter), own, -self.radius, self.radius))
             for parameter, own in zip(parameters, seeds, strict=True)
         ]
         return [parameter / factor for parameter, factor in zip(parameters, factors, strict=True)], (factors, state)
+
+    def _factors(self, parameter: tf.Tensor) -> tf.TensorShape:
+        """The shape of the factors of a parameter."""
+        return tf.TensorShape([]) if self.scaled == "tensors" else parameter.shape
 
     def batch(self, seed: tf.Tensor) -> Nest:
         """The problem's own."""

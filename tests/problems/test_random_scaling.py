@@ -23,6 +23,15 @@ def test_the_loss_is_that_of_the_problem_at_the_scaled_point(problem, seed):
     np.testing.assert_allclose(loss, problem.loss(original, state, batch)[0], rtol=1e-5)
 
 
+def test_a_tensor_has_one_factor(problem, seed):
+    _, (factors, _) = RandomScaling(problem, 1.5, "tensors").sample(seed)
+    assert [factor.shape.rank for factor in factors] == [0] * 4
+    values = np.array(factors)
+    assert np.unique(values).size == 4 and np.abs(np.log(values)).max() < 1.5
+    with pytest.raises(ValueError, match="`scaled` must be one of.*Received: 'layers'"):
+        RandomScaling(problem, 1.5, "layers")
+
+
 def test_gradients_are_scaled_by_the_factors(problem, seed):
     scaled = RandomScaling(problem, 2.0)
     parameters, state = scaled.sample(seed)
