@@ -14,13 +14,19 @@ from learned_optimizer.commands.entry import CommandError, command_line, commit,
 
 # What a resumed run may change: neither touches its numbers.
 FREE_ON_RESUME = ("run_dir", "resume", "max_minutes", "data_dir")
-RULE_FLAGS = ("rule", "layers", "preprocessing", "p", "output_scale")
+# The flags that each rule takes.
+RULE_FLAGS = {
+    "CoordinatewiseLSTM": ("layers", "output_scale", "preprocessing", "p"),
+    "RNNprop": ("layers", "output_scale"),
+    "AdaptiveMLP": (),
+}
 
 
 def define_flags() -> None:
     """Defines the command's flags."""
+    from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES
     from learned_optimizer.meta_training.schedule import SCHEDULES
-    from learned_optimizer.meta_training.trainer import ESTIMATORS, META_LOSSES, MONITORS
+    from learned_optimizer.meta_training.trainer import MONITORS
     from learned_optimizer.problems.random_scaling import SCALED
     from learned_optimizer.rules.lstm import PREPROCESSING
     from learned_optimizer.rules.registry import RULES
@@ -97,6 +103,10 @@ def main() -> None:
         _restore_flags(values, CONFIG)
     run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
     with reporting(ValueError, OSError, DatasetUnavailableError):
+        if values["scaled"].present and not values.random_scaling:
+            raise ValueError("--scaled applies to --random_scaling, which is 0.")
+        if values["perturbation"].present and values.estimator != "nres":
+            raise ValueError(f"--perturbation applies to --estimator=nres. Received: {values.estimator}")
         problems = problem_flags.build_all(values)
         scaled = problems
         if values.random_scaling:
@@ -160,29 +170,26 @@ def _initial_rule(values: flags.FlagValues) -> Any:
     from learned_optimizer.presets.library import load
     from learned_optimizer.rules.registry import RULES
 
+    known = dict.fromkeys(name for names in RULE_FLAGS.values() for name in names)
     if values.initial_preset:
-        for name in RULE_FLAGS:
+        for name in ("rule", *known):
             if values[name].present:
                 raise ValueError(f"--{name} is decided by --initial_preset={values.initial_preset}.")
         preset = load(values.initial_preset)
         if preset.groups and values.groups:
             raise ValueError(f"--groups is decided by --initial_preset={values.initial_preset}.")
         return preset
-    if values.rule == "AdaptiveMLP":
-        for name in ("layers", "preprocessing", "p", "output_scale"):
-            if values[name].present:
-                raise ValueError(f"--{name} does not apply to --rule={values.rule}.")
-        return RULES[values.rule]()
-    options = {"hidden_sizes": problem_flags.parse_sizes("layers", values.layers), "output_scale": values.output_scale}
-    if values.rule == "CoordinatewiseLSTM":
+    own = RULE_FLAGS[values.rule]
+    for name in known:
+        if name not in own and values[name].present:
+            raise ValueError(f"--{name} does not apply to --rule={values.rule}.")
+    options = {name: values[name].value for name in own if name != "layers"}
+    if "layers" in own:
+        options["hidden_sizes"] = problem_flags.parse_sizes("layers", values.layers)
+    if "preprocessing" in options:
         options["preprocessing"] = values.preprocessing or ("none" if values.problem == "quadratic" else "log_and_sign")
-        options["p"] = values.p
         if values["p"].present and options["preprocessing"] != "log_and_sign":
             raise ValueError(f"--p applies to --preprocessing=log_and_sign. Received: {options['preprocessing']}")
-    else:
-        for name in ("preprocessing", "p"):
-            if values[name].present:
-                raise ValueError(f"--{name} does not apply to --rule={values.rule}.")
     return RULES[values.rule](**options)
 
 

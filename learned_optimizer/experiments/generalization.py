@@ -69,7 +69,9 @@ def _ratios(comparisons: dict[str, Comparison], measure: str) -> dict[str, dict[
         with np.errstate(over="ignore", invalid="ignore"):  # Losses of optimizers that diverge.
             losses = {_name(label): MEASURES[measure](curves) for label, curves in comparison.curves.items()}
         reference = losses[LABELS[REFERENCE]].mean()
-        ratios[task] = {name: np.fmin(np.nan_to_num(v / reference, nan=WORST), WORST) for name, v in losses.items()}
+        ratios[task] = {
+            name: np.where(np.isfinite(v), np.minimum(v / reference, WORST), WORST) for name, v in losses.items()
+        }
     return ratios
 
 

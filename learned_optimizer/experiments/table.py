@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import itertools
 
-from learned_optimizer.experiments.experiment import Experiment
+from learned_optimizer.experiments.experiment import BASELINES, Experiment
 from learned_optimizer.experiments.figures import plot_grid, plot_pictures
+from learned_optimizer.experiments.generalization import summarize_suite
+from learned_optimizer.problems.tasks import TASKS
 
 _ART = ("--problem=neural-art", "--split=test", "--num_steps=128", "--test_episodes=10")
 _CIFAR = ("--problem=cifar10", "--network=conv")
@@ -211,6 +213,15 @@ EXPERIMENTS: dict[str, Experiment] = {
         minutes=15,
         finish=functools.partial(plot_pictures, image_size=128, style="mosaic"),
         claimed="lower",
+    ),
+    "generalization": Experiment(
+        "Twenty tasks that it was not trained on, 1,000 steps: how far the paper's rule carries (not in the paper).",
+        "mnist",
+        ("--num_steps=1000", "--test_episodes=5", "--tuning_episodes=2", "--rungs=5"),
+        parts={task: (f"--problem={task}",) for task in TASKS},
+        baselines=("adam-default", *BASELINES, "adamw"),
+        minutes=120,
+        finish=summarize_suite,
     ),
     "digits": Experiment(
         "The smaller problem of the quick start, θ_0 ~ N(0, 0.01²) (not in the paper).",

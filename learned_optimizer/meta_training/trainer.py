@@ -13,24 +13,22 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from learned_optimizer.meta_training import estimators
+from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES, SMALL_LOSS
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
 from learned_optimizer.meta_training.shares import Share, join_weights, shares_of, with_weights
-from learned_optimizer.meta_training.unroll import Carry, perturb, start, truncate, unroll
+from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, make_seed
 from learned_optimizer.rules.base import Rule, TensorwiseRule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
-META_LOSSES = ("sum", "mean", "last", "log")
-ESTIMATORS = ("backpropagation", "nres")
 MONITORS = ("val_loss", "val_final_loss", "val_log_loss")
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
 FINAL_STEPS = 10
-# Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
-SMALL_LOSS = 1e-3
 
 
 class NonFiniteMetaGradientError(RuntimeError):
@@ -148,10 +146,10 @@ class MetaTrainer:
             raise ValueError(f"`estimator` must be one of {ESTIMATORS}. Received: {estimator!r}")
         if estimator == "nres" and episodes % 2:
             raise ValueError(f"`episodes` must be even for 'nres', which takes them in pairs. Received: {episodes}")
-        if estimator == "nres" and (coordinate_fraction < 1 or second_derivatives):
+        if estimator == "nres" and (coordinate_fraction < 1 or second_derivatives or recompute):
             raise ValueError(
-                "'nres' propagates nothing back: `coordinate_fraction` must be 1, and `second_derivatives` false. "
-                f"Received: {coordinate_fraction}, {second_derivatives}"
+                "'nres' propagates nothing back: `coordinate_fraction` must be 1, `second_derivatives` false, "
+                f"and `recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
             )
         if not perturbation > 0:
             raise ValueError(f"`perturbation` must be positive. Received: {perturbation}")
@@ -198,7 +196,18 @@ class MetaTrainer:
         self.best_weights = self.weights
         self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm)
         self._meta_optimizer.build(list(self._weights.values()))
-        self._loss_weights = tf.constant(_loss_weights(meta_loss, unroll_length))
+        each = functools.partial(estimators.meta_loss, meta_loss)
+        self._estimate: Callable[..., estimators.Estimate]
+        if estimator == "nres":
+            self._estimate = functools.partial(estimators.perturbed, meta_loss=each, deviation=perturbation)
+        else:
+            self._estimate = functools.partial(
+                estimators.propagated,
+                meta_loss=each,
+                second_derivatives=second_derivatives,
+                coordinate_fraction=coordinate_fraction,
+                recompute=recompute,
+            )
         self._consecutive_nonfinite = 0
         self._epoch_sums = np.zeros(4)  # loss, gradient norm, meta-steps that count, meta-steps skipped
         self._stage = 0  # Of the episode lengths.
@@ -415,8 +424,7 @@ class MetaTrainer:
         self, problem: Problem, shares: Sequence[Share], carry: Carry
     ) -> tuple[tf.Tensor, tf.Tensor, Carry]:
         variables = list(self._weights.values())
-        estimate = self._perturbed if self.estimator == "nres" else self._propagated
-        losses, gradients, carry = estimate(problem, shares, truncate(carry))
+        losses, gradients, carry = self._estimate(problem, shares, self._phi(), truncate(carry), self.unroll_length)
         norm = tf.linalg.global_norm(gradients)
         tf.cond(
             tf.math.is_finite(norm) & tf.reduce_all(tf.math.is_finite(losses)),
@@ -424,39 +432,6 @@ class MetaTrainer:
             lambda: None,
         )
         return tf.reduce_mean(losses), norm, carry
-
-    def _propagated(
-        self, problem: Problem, shares: Sequence[Share], carry: Carry
-    ) -> tuple[tf.Tensor, list[tf.Tensor], Carry]:
-        """Losses and meta-gradient by back-propagation through an unroll."""
-        with tf.GradientTape() as tape:
-            losses, carry = unroll(
-                problem,
-                shares,
-                self._phi(),
-                carry,
-                self.unroll_length,
-                self.second_derivatives,
-                self.coordinate_fraction,
-                self.recompute,
-            )
-            meta_loss = tf.reduce_mean(self._meta_losses(losses))
-        return losses, tape.gradient(meta_loss, list(self._weights.values())), carry
-
-    def _perturbed(
-        self, problem: Problem, shares: Sequence[Share], carry: Carry
-    ) -> tuple[tf.Tensor, list[tf.Tensor], Carry]:
-        """Losses and meta-gradient by pairs of episodes with φ + σε and φ − σε: the mean of ε (L₊ − L₋) / 2σ."""
-        noise, weights = perturb(self._phi(), carry.seeds, self.perturbation)
-        losses, carry = unroll(problem, shares, weights, carry, self.unroll_length, perturbed=True)
-        meta_losses = self._meta_losses(losses)
-        slopes = (meta_losses[::2] - meta_losses[1::2]) / (2 * self.perturbation)
-        return losses, [tf.tensordot(slopes, eps, 1) / slopes.shape[0] for eps in noise.values()], carry
-
-    def _meta_losses(self, losses: tf.Tensor) -> tf.Tensor:
-        """Of each episode, `[episodes]`."""
-        terms = tf.math.log(losses + SMALL_LOSS) if self.meta_loss == "log" else losses
-        return tf.linalg.matvec(terms, self._loss_weights, transpose_a=True)
 
     def _phi(self) -> dict[str, tf.Tensor]:
         return {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
@@ -516,12 +491,3 @@ def _initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule 
     rest = preset(rule, 0)
     added = [(selector, preset(member, number)) for number, (selector, member) in enumerate(groups, start=1)]
     return Preset(rest.rule, rest.weights, rest.card, [*added, *rest.groups])
-
-
-def _loss_weights(meta_loss: str, unroll_length: int) -> np.ndarray:
-    weights = np.ones(unroll_length, "float32")
-    if meta_loss == "mean":
-        weights /= unroll_length
-    if meta_loss == "last":
-        weights[:-1] = 0
-    return weights

@@ -232,6 +232,11 @@ def _classify(
 
 
 TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
+    "waves": _waves,
+    "diabetes": _diabetes,
+    "text-attention": _text,
+    "text-convolution": functools.partial(_text, attention=False),
+    "topics": _topics,
     "mnist-linear-512": _classify("mnist", _mlp((), "relu"), 512),
     "mnist-mlp-relu": _classify("mnist", _mlp((64,), "relu"), 64),
     "mnist-mlp-tanh-16": _classify("mnist", _mlp((32, 32), "tanh"), 16),
@@ -247,9 +252,4 @@ TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     "cifar10-cnn": _classify("cifar10", _cnn((16, 32), "gelu", normalized=False), 64),
     "cifar10-cnn-bn": _classify("cifar10", _cnn((16, 32), "relu", normalized=True), 64),
     "cifar10-residual": _classify("cifar10", _residual(16, 2), 32),
-    "text-attention": _text,
-    "text-convolution": functools.partial(_text, attention=False),
-    "topics": _topics,
-    "waves": _waves,
-    "diabetes": _diabetes,
 }

@@ -61,7 +61,7 @@ def test_the_estimate_is_the_slope_along_each_perturbation(preset, problem):
     trainer = MetaTrainer(problem, preset, episode_length=8, unroll_length=4, episodes=4, estimator="nres")
     shares, weights = shares_of(problem, preset), {n: tf.constant(v) for n, v in join_weights(preset).items()}
     carry = start(problem, shares, SEEDS)
-    _, (first, *_), _ = trainer._perturbed(problem, shares, carry)
+    _, (first, *_), _ = trainer._estimate(problem, shares, weights, carry, 4)
     name = next(iter(weights))
     noise, perturbed = perturb(weights, SEEDS, trainer.perturbation)
     losses, _ = unroll(problem, shares, perturbed, carry, 4, perturbed=True)

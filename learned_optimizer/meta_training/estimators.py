@@ -1,0 +1,96 @@
+"""The meta-gradient ∂L/∂φ over an unroll, exact within it or estimated by perturbations, and the meta-loss L."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from learned_optimizer.meta_training.shares import Share
+from learned_optimizer.meta_training.unroll import Carry, perturb, unroll
+from learned_optimizer.problems.base import Problem
+
+META_LOSSES = ("sum", "mean", "last", "log")
+ESTIMATORS = ("backpropagation", "nres")
+# Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
+SMALL_LOSS = 1e-3
+
+MetaLoss = Callable[[tf.Tensor], tf.Tensor]
+Estimate = tuple[tf.Tensor, list[tf.Tensor], Carry]
+
+
+def meta_loss(kind: str, losses: tf.Tensor) -> tf.Tensor:
+    """The meta-loss of each episode, `[episodes]`, from the losses of an unroll, `[num_steps, episodes]`.
+
+    Args:
+        kind: One of `META_LOSSES`; see `MetaTrainer`.
+        losses: f(θ_{t+1}), …, f(θ_{t+num_steps}).
+    """
+    if kind == "last":
+        return losses[-1]
+    if kind == "mean":
+        return tf.reduce_mean(losses, axis=0)
+    return tf.reduce_sum(tf.math.log(losses + SMALL_LOSS) if kind == "log" else losses, axis=0)
+
+
+def propagated(
+    problem: Problem,
+    shares: Sequence[Share],
+    phi: Mapping[str, tf.Tensor],
+    carry: Carry,
+    num_steps: int,
+    meta_loss: MetaLoss,
+    **options: Any,
+) -> Estimate:
+    """Back-propagation through an unroll.
+
+    Args:
+        problem: The distribution of optimizees.
+        shares: The rules, each with its share of the coordinates.
+        phi: φ of all of them.
+        carry: Where the episodes stand.
+        num_steps: Of the unroll.
+        meta_loss: Of each episode, from the losses of the unroll.
+        **options: Of `unroll`.
+
+    Returns:
+        The losses, `[num_steps, episodes]`; the gradient of the mean meta-loss, for each array of φ; and the carry.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(phi)
+        losses, carry = unroll(problem, shares, phi, carry, num_steps, **options)
+        total = tf.reduce_mean(meta_loss(losses))
+    return losses, tape.gradient(total, list(phi.values())), carry
+
+
+def perturbed(
+    problem: Problem,
+    shares: Sequence[Share],
+    phi: Mapping[str, tf.Tensor],
+    carry: Carry,
+    num_steps: int,
+    meta_loss: MetaLoss,
+    deviation: float,
+) -> Estimate:
+    """The mean of ε (L₊ − L₋) / 2σ over pairs of episodes with φ + σε and φ − σε.
+
+    Source: Li et al. (2023), arXiv:2304.12180: noise-reuse evolution strategies.
+
+    Args:
+        problem: The distribution of optimizees.
+        shares: The rules, each with its share of the coordinates.
+        phi: φ of all of them.
+        carry: Where the episodes stand, both of a pair with the same seed.
+        num_steps: Of the unroll.
+        meta_loss: Of each episode, from the losses of the unroll.
+        deviation: σ.
+
+    Returns:
+        As of `propagated`.
+    """
+    noise, weights = perturb(phi, carry.seeds, deviation)
+    losses, carry = unroll(problem, shares, weights, carry, num_steps, perturbed=True)
+    each = meta_loss(losses)
+    slopes = (each[::2] - each[1::2]) / (2 * deviation)
+    return losses, [tf.tensordot(slopes, epsilon, 1) / slopes.shape[0] for epsilon in noise.values()], carry
