@@ -19,9 +19,9 @@ folder holds the loss of every episode (`curves.csv.gz`), a table, a picture, an
 and the rates that were tried (`run.json`). This page is written by `python -m learned_optimizer.experiments report`.
 
 Losses at a step are means of the 10 steps that end there, over test episodes, 20 unless the command says otherwise,
-which neither meta-training nor tuning had seen. The ratio is that of the learned optimizer to the best of the baselines, whose rates are tuned by final loss,
-with a 95 % interval from a bootstrap paired by episode: *lower* and *higher* say that the interval leaves out 1. The
-paper's losses are read off its figures, within 5 to 10 %.
+which neither meta-training nor tuning had seen. The ratio is that of the learned optimizer to the best of the
+baselines, whose rates are tuned by final loss, with a 95 % interval from a bootstrap paired by episode: *lower* and
+*higher* say that the interval leaves out 1. The paper's losses are read off its figures, within 5 to 10 %.
 
 | experiment | loss at | paper: LSTM / best | here: learned / best | ratio | the learned optimizer is |
 | --- | --- | --- | --- | --- | --- |
