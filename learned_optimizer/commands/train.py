@@ -74,8 +74,10 @@ def define_flags() -> None:
         "estimator",
         "backpropagation",
         list(ESTIMATORS),
-        "Of the meta-gradient: back-propagation through an unroll, or evolution strategies, which see beyond it.",
+        "Of the meta-gradient: back-propagation through an unroll; evolution strategies, which see beyond it; or, as a "
+        "warm start, imitation of Adam.",
     )
+    flags.DEFINE_float("teacher_learning_rate", 3e-3, "Of the Adam that --estimator=imitation learns from.", 0.0)
     flags.DEFINE_float("perturbation", 0.01, "Deviation of the perturbations of --estimator=nres.", lower_bound=0.0)
     flags.DEFINE_boolean("jit_compile", None, "Make a meta-step one XLA program; default: where a GPU is.")
     flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
@@ -105,8 +107,9 @@ def main() -> None:
     with reporting(ValueError, OSError, DatasetUnavailableError):
         if values["scaled"].present and not values.random_scaling:
             raise ValueError("--scaled applies to --random_scaling, which is 0.")
-        if values["perturbation"].present and values.estimator != "nres":
-            raise ValueError(f"--perturbation applies to --estimator=nres. Received: {values.estimator}")
+        for name, estimator in (("perturbation", "nres"), ("teacher_learning_rate", "imitation")):
+            if values[name].present and values.estimator != estimator:
+                raise ValueError(f"--{name} applies to --estimator={estimator}. Received: {values.estimator}")
         problems = problem_flags.build_all(values)
         scaled = problems
         if values.random_scaling:
@@ -129,6 +132,7 @@ def main() -> None:
             recompute=values.recompute,
             estimator=values.estimator,
             perturbation=values.perturbation,
+            teacher_learning_rate=values.teacher_learning_rate,
             jit_compile=values.jit_compile,
             learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
             clip_norm=values.clip_norm or None,

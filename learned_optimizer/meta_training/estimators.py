@@ -7,12 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from learned_optimizer.meta_training.shares import Share
-from learned_optimizer.meta_training.unroll import Carry, perturb, unroll
+from learned_optimizer.meta_training.imitation import Adam
+from learned_optimizer.meta_training.shares import Share, share_of_all
+from learned_optimizer.meta_training.unroll import Carry, follow, perturb, unroll
 from learned_optimizer.problems.base import Problem
 
 META_LOSSES = ("sum", "mean", "last", "log")
-ESTIMATORS = ("backpropagation", "nres")
+ESTIMATORS = ("backpropagation", "nres", "imitation")
 # Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
 SMALL_LOSS = 1e-3
 
@@ -94,3 +95,33 @@ def perturbed(
     each = meta_loss(losses)
     slopes = (each[::2] - each[1::2]) / (2 * deviation)
     return losses, [tf.tensordot(slopes, epsilon, 1) / slopes.shape[0] for epsilon in noise.values()], carry
+
+
+def imitated(
+    problem: Problem,
+    shares: Sequence[Share],
+    phi: Mapping[str, tf.Tensor],
+    carry: Carry,
+    num_steps: int,
+    teacher: Adam,
+) -> Estimate:
+    """Back-propagation of the distance from a teacher's updates, along the teacher's episodes.
+
+    Args:
+        problem: The distribution of optimizees.
+        shares: The rules, each with its share of the coordinates.
+        phi: φ of all of them.
+        carry: Where the episodes stand, with the teacher as one share more.
+        num_steps: Of the unroll.
+        teacher: Whom to imitate.
+
+    Returns:
+        As of `propagated`; in place of the losses, the mean squared differences of updates, in units of the
+        teacher's learning rate.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(phi)
+        differences, carry = follow(problem, shares, share_of_all(problem, teacher), phi, carry, num_steps)
+        distances = differences / teacher.learning_rate**2
+        total = tf.reduce_mean(distances)
+    return distances, tape.gradient(total, list(phi.values())), carry

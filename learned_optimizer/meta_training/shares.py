@@ -29,6 +29,11 @@ class Share(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
 
 
+def share_of_all(problem: Problem, rule: Rule) -> Share:
+    """A share of all coordinates."""
+    return Share(rule, np.arange(problem.num_coordinates), tuple(problem.parameter_shapes))
+
+
 class Parameter(NamedTuple):
     """What a selector is asked of: the path and the shape of a tensor of θ."""
 

@@ -15,10 +15,11 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training import estimators
 from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES, SMALL_LOSS
+from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
-from learned_optimizer.meta_training.shares import Share, join_weights, shares_of, with_weights
+from learned_optimizer.meta_training.shares import Share, join_weights, share_of_all, shares_of, with_weights
 from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
@@ -75,8 +76,10 @@ class MetaTrainer:
         estimator: Of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`, evolution
             strategies with one perturbation of φ for each pair of episodes, kept from its first step to its last and
             taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
-            arXiv:2304.12180).
+            arXiv:2304.12180); or `"imitation"`, of the squared distance from the updates of Adam along Adam's own
+            episodes, in units of its step size, as a warm start (Chen et al., 2020, arXiv:2010.09089).
         perturbation: The standard deviation of a perturbation of φ in `"nres"`.
+        teacher_learning_rate: That of the Adam that `"imitation"` learns from.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
             percent of a small loss, late in an episode, counts as much as a percent of a large one.
@@ -113,6 +116,7 @@ class MetaTrainer:
         episodes: int = 4,
         estimator: str = "backpropagation",
         perturbation: float = 0.01,
+        teacher_learning_rate: float = 3e-3,
         meta_loss: str = "sum",
         second_derivatives: bool = False,
         coordinate_fraction: float = 1.0,
@@ -151,8 +155,14 @@ class MetaTrainer:
                 "'nres' propagates nothing back: `coordinate_fraction` must be 1, `second_derivatives` false, "
                 f"and `recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
             )
-        if not perturbation > 0:
-            raise ValueError(f"`perturbation` must be positive. Received: {perturbation}")
+        if estimator == "imitation" and (coordinate_fraction < 1 or second_derivatives or recompute):
+            raise ValueError(
+                "'imitation' takes no meta-gradient of a loss: `coordinate_fraction` must be 1, `second_derivatives` "
+                f"false, and `recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
+            )
+        for name, rate in (("perturbation", perturbation), ("teacher_learning_rate", teacher_learning_rate)):
+            if not rate > 0:
+                raise ValueError(f"`{name}` must be positive. Received: {rate}")
         if meta_loss not in META_LOSSES:
             raise ValueError(f"`meta_loss` must be one of {META_LOSSES}. Received: {meta_loss!r}")
         if monitor not in MONITORS:
@@ -197,8 +207,11 @@ class MetaTrainer:
         self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm)
         self._meta_optimizer.build(list(self._weights.values()))
         each = functools.partial(estimators.meta_loss, meta_loss)
+        self._teacher = Adam(teacher_learning_rate) if estimator == "imitation" else None
         self._estimate: Callable[..., estimators.Estimate]
-        if estimator == "nres":
+        if self._teacher:
+            self._estimate = functools.partial(estimators.imitated, teacher=self._teacher)
+        elif estimator == "nres":
             self._estimate = functools.partial(estimators.perturbed, meta_loss=each, deviation=perturbation)
         else:
             self._estimate = functools.partial(
@@ -217,7 +230,7 @@ class MetaTrainer:
         self._rounds_begun = 0
         if jit_compile is None:
             jit_compile = bool(tf.config.list_logical_devices("GPU"))
-        self._tasks = [self._make_task(p, self._make_meta_step, jit_compile) for p in self.problems]
+        self._tasks = [self._make_task(p, self._make_meta_step, self._teacher, jit_compile) for p in self.problems]
         self._validation_tasks = [self._make_task(p, self._make_validation_unroll) for p in self.validation_problems]
 
     @property
@@ -406,17 +419,20 @@ class MetaTrainer:
         self.history.append(row)
         self._epoch_sums[:] = 0
 
-    def _make_task(self, problem: Problem, function: Callable[..., Any], jit_compile: bool = False) -> Task:
+    def _make_task(
+        self, problem: Problem, function: Callable[..., Any], teacher: Adam | None = None, jit_compile: bool = False
+    ) -> Task:
         shares = shares_of(problem, self._initial)
         if self.coordinate_fraction < 1 and any(isinstance(share.rule, TensorwiseRule) for share in shares):
             raise ValueError(
                 "In a tensorwise rule every coordinate depends on the others: `coordinate_fraction` must be 1. "
                 f"Received: {self.coordinate_fraction}"
             )
+        beginners = [*shares, share_of_all(problem, teacher)] if teacher else shares
         return Task(
             problem,
             shares,
-            tf.function(functools.partial(start, problem, shares)),
+            tf.function(functools.partial(start, problem, beginners)),
             tf.function(functools.partial(function, problem, shares), jit_compile=jit_compile),
         )
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from learned_optimizer.meta_training.shares import Share, part_weights
+from learned_optimizer.meta_training.shares import Share, part_weights, share_of_all
 from learned_optimizer.problems.base import Nest, Problem
 from learned_optimizer.rules.base import CoordinatewiseRule, Rule, State, TensorwiseRule, Weights
 from learned_optimizer.rules.layout import Layout
@@ -126,12 +126,7 @@ def unroll(
     """
     shares = _shares(problem, rule)
     episodes, coordinates = carry.theta.shape
-    rules = [
-        _Compiled(
-            functools.partial(_call, share, episodes, perturbed), isinstance(share.rule, TensorwiseRule), recompute
-        )
-        for share in shares
-    ]
+    rules = _compiled(shares, episodes, perturbed, recompute)
     # Traced once for all steps.
     evaluate = tf.function(functools.partial(_evaluate, problem, second_derivatives=second_derivatives))
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
@@ -149,11 +144,7 @@ def unroll(
     losses = []
     for _ in range(num_steps):
         before = tf.reshape(carry.gradient, [-1])
-        updates, rule_state = [], ()
-        for number, state in enumerate(_part_state(shares, carry.rule_state)):
-            update, state = rules[number](_take(before, indices[number]), state, full_phi[number])
-            updates.append(update)
-            rule_state += state
+        updates, rule_state = _updates(rules, indices, before, _part_state(shares, carry.rule_state), full_phi)
         theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
         step = carry.step + 1
         loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
@@ -168,6 +159,44 @@ def unroll(
         losses.append(loss)
         carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
     return tf.stack(losses), carry
+
+
+def follow(
+    problem: Problem, shares: Sequence[Share], teacher: Share, weights: Weights, carry: Carry, num_steps: int
+) -> tuple[tf.Tensor, Carry]:
+    """Makes `num_steps` updates of a teacher, while the rules, which see the same gradients, say what theirs would be.
+
+    Args:
+        problem: The distribution of optimizees.
+        shares: The rules, each with its share of the coordinates.
+        teacher: A rule without a φ, of all coordinates.
+        weights: φ of the rules.
+        carry: Where the episodes stand, as `start` gives it for all shares and last the teacher.
+        num_steps: How many updates to make.
+
+    Returns:
+        The mean over coordinates of the squared differences between the rules' updates and the teacher's,
+        `[num_steps, episodes]`, differentiable in φ; and the carry `num_steps` later.
+    """
+    episodes, coordinates = carry.theta.shape
+    every = [*shares, teacher]
+    rules = _compiled(every, episodes)
+    evaluate = tf.function(functools.partial(_evaluate, problem, second_derivatives=False))
+    indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
+    phi = [*part_weights(weights, len(shares)), {}]
+    differences = []
+    for _ in range(num_steps):
+        gradient = tf.reshape(carry.gradient, [-1])
+        (*updates, update), rule_state = _updates(
+            rules, [*indices, None], gradient, _part_state(every, carry.rule_state), phi
+        )
+        difference = tf.reshape(_put(updates, indices) - update, carry.theta.shape)
+        differences.append(tf.reduce_mean(tf.square(difference), axis=1))
+        theta = carry.theta + tf.reshape(update, carry.theta.shape)
+        step = carry.step + 1
+        loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
+        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
+    return tf.stack(differences), carry
 
 
 def perturb(weights: Weights, seeds: tf.Tensor, deviation: float) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -237,7 +266,34 @@ def _differentiable(loss: tf.Tensor, theta: tf.Tensor, gradient: tf.Tensor) -> t
 def _shares(problem: Problem, rule: Rule | Sequence[Share]) -> Sequence[Share]:
     if not isinstance(rule, Rule):
         return rule
-    return [Share(rule, np.arange(problem.num_coordinates), tuple(problem.parameter_shapes))]
+    return [share_of_all(problem, rule)]
+
+
+def _compiled(
+    shares: Sequence[Share], episodes: int, perturbed: bool = False, recompute: bool = False
+) -> list[_Compiled]:
+    return [
+        _Compiled(
+            functools.partial(_call, share, episodes, perturbed), isinstance(share.rule, TensorwiseRule), recompute
+        )
+        for share in shares
+    ]
+
+
+def _updates(
+    rules: Sequence[_Compiled],
+    indices: Sequence[tf.Tensor | None],
+    gradient: tf.Tensor,
+    states: Sequence[State],
+    phi: Sequence[Weights],
+) -> tuple[list[tf.Tensor], State]:
+    """The update of each share, and the next state of all."""
+    updates, rule_state = [], ()
+    for rule, index, state, weights in zip(rules, indices, states, phi, strict=True):
+        update, state = rule(_take(gradient, index), state, weights)
+        updates.append(update)
+        rule_state += state
+    return updates, rule_state
 
 
 def _initial_state(share: Share, episodes: int, dtype: str) -> State:

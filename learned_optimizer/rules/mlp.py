@@ -1,4 +1,4 @@
-"""A small perceptron for every coordinate, and one for every tensor that sets its step size."""
+"""A small perceptron for every coordinate, and one for every tensor that sets its step size and its averaging."""
 
 from __future__ import annotations
 
@@ -11,39 +11,48 @@ from keras import ops
 from learned_optimizer.rules.base import State, Tensor, TensorwiseRule, Weights
 from learned_optimizer.rules.layout import Layout
 
-MOMENTUM_DECAYS = (0.9, 0.99, 0.999)
+MOMENTUM_DECAYS = (0.9, 0.99)
 VARIANCE_DECAYS = (0.95, 0.999)
 FACTORED_DECAY = 0.99
+POWER_DECAYS = (0.9, 0.99, 0.999)
 COSINE_DECAYS = (0.9, 0.99)
-# Of a coordinate; see `_directions`. What an untrained rule takes is Adam's.
-NUM_DIRECTIONS, ADAMS_DIRECTION = 7, 3
+# Of a coordinate; see `_directions`. An untrained rule takes the first.
+NUM_DIRECTIONS = 7
 # Of a tensor; see `_observe`.
-NUM_OBSERVATIONS = 13
-# Told by the controller to the perceptron of the coordinates.
-NUM_SIGNALS = 2
+NUM_OBSERVATIONS = 16
+# The controller's outputs: the change of the step size, a factor on it, the averaging and the weight of the average,
+# and two that it tells the perceptron of the coordinates.
+NUM_CONTROLS, NUM_SIGNALS = 4, 2
 # The squares of more than 10^8 such gradients add up to a float32.
 LARGEST, SMALLEST = 1e15, 1e-18
-FASTEST_CHANGE, LARGEST_CHANGE = 0.1, 8.0
-LARGEST_STEP = 0.3
+# Of θ: less is lost in a float32.
+SMALLEST_WAY = 1e-8
+# A step size follows the logarithm of time: at most twice as fast, and from the twentieth step on.
+CHANGE, DELAY, LARGEST_CHANGE = 2.0, 20.0, 8.0
+LARGEST_STEP = 1.0
 
 
 class AdaptiveMLP(TensorwiseRule):
     """Directions like those of Adam and Adafactor, mixed by a small perceptron, with a learned step size a tensor.
 
     For every coordinate there are running means of the gradient and of its square, at several decays, and with them
-    seven directions d_k, such as Adam's. A perceptron, the same for all coordinates, mixes them:
+    seven directions d_k, such as ∇ / √v. A perceptron, the same for all coordinates, mixes them:
 
-        d = Σ_k (a_k + MLP_k(|d|)) d_k,   g = −exp(ℓ) d / max(1, RMS(d))
+        d = Σ_k (a_k + MLP_k(|d|)) d_k,   u = −exp(ℓ) d / max(1, RMS(d))
 
-    A second one, the controller, is run once for each tensor. It sees how gradients agree with those before, how much
-    of them is noise, how they grow or shrink, and changes ℓ, the logarithm of the tensor's step size, a little:
-    ℓ ← ℓ + 0.1 tanh(…). No input depends on the scale of the gradients, the length of the run, or the loss. An
-    untrained rule is Adam with a step size of `initial_step`; where all gradients of a coordinate are 0, it stays.
+    By u moves an iterate z. Gradients are taken at θ, between z and the mean x of all z so far, which stands where
+    noise and oscillations have cancelled: z ← z + u, x ← (1 − c) x + c z, θ = (1 − β) z + β x. Only z − x is kept.
+
+    A second perceptron, the controller, is run once for each tensor. It sees how gradients agree with those before and
+    with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
+    logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 20); it also decides on c and β. No input
+    depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
+    with a step size of `initial_step`; where all gradients of a coordinate are 0, it stays.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
-    update that is normalised by tensor; Wichrowska et al. (2017), arXiv:1703.04813, for a part of the rule that
-    belongs to a tensor; Baydin et al. (2018), arXiv:1703.04782, for the agreement of successive gradients as what a
-    step size is to follow.
+    update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
+    Wichrowska et al. (2017), arXiv:1703.04813, for a part of the rule that belongs to a tensor; Baydin et al. (2018),
+    arXiv:1703.04782, for the agreement of successive gradients as what a step size is to follow.
 
     Args:
         hidden_size: Hidden units of the perceptron of coordinates.
@@ -54,7 +63,7 @@ class AdaptiveMLP(TensorwiseRule):
         ValueError: If an argument is out of its range.
     """
 
-    def __init__(self, hidden_size: int = 8, controller_size: int = 16, initial_step: float = 3e-3) -> None:
+    def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.02) -> None:
         for name, value in (("hidden_size", hidden_size), ("controller_size", controller_size)):
             if value != int(value) or value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {value}")
@@ -66,12 +75,14 @@ class AdaptiveMLP(TensorwiseRule):
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every array of φ: two layers of each perceptron, and a_k."""
+        """Name and shape of every array of φ: two layers of each perceptron, what the controller's skips, and a_k."""
+        outputs = NUM_CONTROLS + NUM_SIGNALS
         return {
             "controller/hidden/kernel": (self.controller_size, NUM_OBSERVATIONS),
             "controller/hidden/bias": (self.controller_size, 1),
-            "controller/output/kernel": (2 + NUM_SIGNALS, self.controller_size),
-            "controller/output/bias": (2 + NUM_SIGNALS, 1),
+            "controller/output/kernel": (outputs, self.controller_size),
+            "controller/output/bias": (outputs, 1),
+            "controller/skip/kernel": (outputs, NUM_OBSERVATIONS),
             "coordinate/hidden/kernel": (self.hidden_size, NUM_DIRECTIONS + NUM_SIGNALS),
             "coordinate/hidden/bias": (self.hidden_size, 1),
             "coordinate/output/kernel": (NUM_DIRECTIONS, self.hidden_size),
@@ -79,23 +90,23 @@ class AdaptiveMLP(TensorwiseRule):
         }
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
-        """Normal kernels of deviation 1/√fan-in, a hundredth of that for outputs; the biases are those of Adam."""
+        """Normal kernels of deviation 1/√fan-in, a hundredth of that for outputs; the biases are those of ∇ / √v."""
         generator = np.random.default_rng(seed)
         weights = {}
         for name, shape in self.weight_shapes.items():
             if name.endswith("bias"):
                 weights[name] = np.zeros(shape, "float32")
             else:
-                scale = (0.01 if "output" in name else 1.0) / math.sqrt(shape[1])
+                scale = (1.0 if "hidden" in name else 0.01) / math.sqrt(shape[1])
                 weights[name] = (scale * generator.standard_normal(shape)).astype("float32")
-        weights["coordinate/output/bias"][ADAMS_DIRECTION] = 1
+        weights["coordinate/output/bias"][0] = 1
         return weights
 
     def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
-        """Running means of coordinates; what the controller keeps of a tensor; mean squares of rows and columns."""
+        """Running means and z − x of coordinates; what the controller keeps; mean squares of rows and columns."""
         return (
-            (len(MOMENTUM_DECAYS) + len(VARIANCE_DECAYS), layout.tensors),
-            (2 + len(MOMENTUM_DECAYS) + len(COSINE_DECAYS), np.arange(layout.num_tensors)),
+            (len(MOMENTUM_DECAYS) + len(VARIANCE_DECAYS) + 1, layout.tensors),
+            (4 + len(POWER_DECAYS) + 2 * len(COSINE_DECAYS), np.arange(layout.num_tensors)),
             (1, layout.tensors_of_rows),
             (1, layout.tensors_of_columns),
         )
@@ -104,37 +115,40 @@ class AdaptiveMLP(TensorwiseRule):
         """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `TensorwiseRule.__call__`."""
         gradient = ops.clip(gradient, -LARGEST, LARGEST)
         square = ops.square(gradient)
-        slots, numbers, row, column = state[0], state[1], state[2][0], state[3][0]
-        count, change = numbers[0] + 1.0, numbers[1]
+        slots, lead, numbers, row, column = state[0][:-1], state[0][-1], state[1], state[2][0], state[3][0]
+        count, change, path, previous_weight = numbers[0] + 1.0, numbers[1], numbers[2], numbers[3]
         decays = np.array([*MOMENTUM_DECAYS, *VARIANCE_DECAYS], "float32")[:, None]
-        following = _mean(slots, ops.stack([gradient] * len(MOMENTUM_DECAYS) + [square] * len(VARIANCE_DECAYS)), decays)
-        unbiased = following / ops.take(_correction(decays, count), layout.tensors, axis=1)
+        momentum, variance = [gradient] * len(MOMENTUM_DECAYS), [square] * len(VARIANCE_DECAYS)
+        following = _mean(slots, ops.stack(momentum + variance), decays)
+        unbiased = following / layout.spread(_correction(decays, count))
         momenta, variances = unbiased[: len(MOMENTUM_DECAYS)], unbiased[len(MOMENTUM_DECAYS) :]
-        deviations = ops.sqrt(variances) + SMALLEST
-        row = _mean(row, _sum(square, layout.rows, layout.num_rows) / _constant(layout.row_lengths), FACTORED_DECAY)
-        column = _mean(
-            column, _sum(square, layout.columns, layout.num_columns) / _constant(layout.column_lengths), FACTORED_DECAY
-        )
-        factored = ops.sqrt(_factored(row, column, _correction(FACTORED_DECAY, count), layout)) + SMALLEST
-        directions = _directions(gradient, momenta, deviations, factored)
+        row = _mean(row, layout.row_means(square), FACTORED_DECAY)
+        column = _mean(column, layout.column_means(square), FACTORED_DECAY)
+        factored = layout.outer(row, column) / layout.spread(_correction(FACTORED_DECAY, count))
+        directions = _directions(gradient, momenta, variances, factored)
 
-        observations, means = _observe(gradient, slots[0], momenta, variances[1], numbers[2:], count, change, layout)
+        observations, means = _observe(gradient, slots[0], lead, momenta, variances[1], numbers[4:], count, layout)
+        observations = ops.concatenate([observations, _progress(lead, path, count, change, layout)])
         hidden = ops.tanh(_dense(weights, "controller/hidden", observations))
-        output = ops.tanh(_dense(weights, "controller/output", hidden))
-        change = ops.clip(change + FASTEST_CHANGE * output[0], -LARGEST_CHANGE, LARGEST_CHANGE)
+        skipped = ops.matmul(weights["controller/skip/kernel"], observations)
+        output = ops.tanh(_dense(weights, "controller/output", hidden) + skipped)
+        change = ops.clip(change + CHANGE / (count + DELAY) * output[0], -LARGEST_CHANGE, LARGEST_CHANGE)
         log_step = ops.minimum(math.log(self.initial_step) + change + output[1], math.log(LARGEST_STEP))
+        averaging, weight = _average(output[2], output[3], count)
 
-        direction = self._mix(directions, output[2:], weights, layout)
-        rms = ops.sqrt(_sum(ops.square(direction), layout.tensors, layout.num_tensors) / _constant(layout.sizes))
+        direction = self._mix(directions, output[NUM_CONTROLS:], weights, layout)
+        rms = _root(layout.mean(ops.square(direction)))
         step = ops.exp(log_step) / ops.maximum(rms, 1.0)
-        update = -ops.take(step, layout.tensors) * direction
-        numbers = ops.concatenate([ops.stack([count, change]), means])
-        return update, (following, numbers, row[None], column[None])
+        move = -layout.spread(step) * direction
+        following_lead = layout.spread(1 - averaging) * (lead + move)
+        update = move - layout.spread(weight) * following_lead + layout.spread(previous_weight) * lead
+        numbers = ops.concatenate([ops.stack([count, change, path + step * rms, weight]), means])
+        return update, (ops.concatenate([following, following_lead[None]]), numbers, row[None], column[None])
 
     def _mix(self, directions: Tensor, signals: Tensor, weights: Weights, layout: Layout) -> Tensor:
         """Σ_k (a_k + MLP_k(|d|)) d_k, in which |d| stands for what does not change when all gradients change sign."""
-        inputs = ops.tanh(ops.sign(directions[ADAMS_DIRECTION]) * directions)
-        inputs = ops.concatenate([inputs, ops.take(signals, layout.tensors, axis=1)])
+        inputs = ops.tanh(ops.sign(directions[0]) * directions)
+        inputs = ops.concatenate([inputs, layout.spread(signals)])
         hidden = ops.relu(_dense(weights, "coordinate/hidden", inputs))
         return ops.sum(_dense(weights, "coordinate/output", hidden) * directions, axis=0)
 
@@ -147,18 +161,18 @@ class AdaptiveMLP(TensorwiseRule):
         }
 
 
-def _directions(gradient: Tensor, momenta: Tensor, deviations: Tensor, factored: Tensor) -> Tensor:
+def _directions(gradient: Tensor, momenta: Tensor, variances: Tensor, factored: Tensor) -> Tensor:
     """`[NUM_DIRECTIONS, num_coordinates]`."""
-    fast, slow = deviations[0], deviations[1]
+    fast, slow = (1 / _root(variances[k]) for k in range(len(VARIANCE_DECAYS)))
     return ops.stack(
         [
-            gradient / fast,
-            momenta[0] / fast,
-            momenta[1] / fast,
-            momenta[0] / slow,  # Adam's
-            momenta[1] / slow,
-            momenta[2] / slow,
-            momenta[0] / factored,  # Adafactor's
+            gradient * slow,
+            gradient * fast,
+            momenta[0] * fast,
+            momenta[0] * slow,  # Adam's
+            momenta[1] * fast,
+            momenta[1] * slow,
+            gradient / _root(factored),  # Adafactor's
         ]
     )
 
@@ -166,37 +180,57 @@ def _directions(gradient: Tensor, momenta: Tensor, deviations: Tensor, factored:
 def _observe(
     gradient: Tensor,
     previous: Tensor,
+    lead: Tensor,
     momenta: Tensor,
     variance: Tensor,
     means: Tensor,
     count: Tensor,
-    change: Tensor,
     layout: Layout,
 ) -> tuple[Tensor, Tensor]:
-    """What the controller sees of a tensor, `[NUM_OBSERVATIONS, num_tensors]`, about −1 to 1; and the next means."""
-    squares, cosines = means[: len(MOMENTUM_DECAYS)], means[len(MOMENTUM_DECAYS) :]
-    products = [gradient * previous, ops.square(gradient), ops.square(previous), variance]
-    products += [ops.square(momenta[k]) for k in range(len(MOMENTUM_DECAYS))]
-    dot, power, previous_power, noise, *signal = (
-        _sum(product, layout.tensors, layout.num_tensors) / _constant(layout.sizes) for product in products
-    )
-    cosine = dot / (ops.sqrt(power) * ops.sqrt(previous_power) + SMALLEST**2)
-    decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (MOMENTUM_DECAYS, COSINE_DECAYS))
-    squares, cosines = _mean(squares, power, decays), _mean(cosines, cosine, cosine_decays)
-    growth = ops.log(squares / _correction(decays, count) + SMALLEST**2)
-    ratios = ops.log(ops.stack(signal) + SMALLEST**2) - ops.log(noise + SMALLEST**2)
-    constants = np.stack([np.log(layout.sizes) / 10, layout.is_matrix])
+    """What the controller sees of a tensor's gradients, `[observations, num_tensors]`, and the next means."""
+    products = [gradient * previous, gradient * lead, ops.square(gradient), ops.square(previous), ops.square(lead)]
+    products += [variance, *(ops.square(momenta[k]) for k in range(len(MOMENTUM_DECAYS)))]
+    measured = layout.mean(ops.stack(products))
+    along, ahead, power, previous_power, lead_power, noise = (measured[k] for k in range(6))
+    length = _root(power)
+    cosines = [along / (length * _root(previous_power))]
+    cosines += [-ahead / (length * _root(lead_power, SMALLEST_WAY))]
+    power_decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (POWER_DECAYS, COSINE_DECAYS * 2))
+    powers, agreements = means[: len(POWER_DECAYS)], means[len(POWER_DECAYS) :]
+    powers = _mean(powers, power, power_decays)
+    agreements = _mean(agreements, ops.repeat(ops.stack(cosines), len(COSINE_DECAYS), axis=0), cosine_decays)
+    growth = ops.log(powers / _correction(power_decays, count) + SMALLEST**2)
+    ratios = ops.log(measured[6:] + SMALLEST**2) - ops.log(noise + SMALLEST**2)
     observations = ops.concatenate(
         [
-            ops.stack([cosine]),
-            cosines / _correction(cosine_decays, count),
+            2 * agreements / _correction(cosine_decays, count),
             ops.clip(ratios / 5, -2.0, 2.0),
-            ops.clip((growth[:-1] - growth[-1:]) / 3, -2.0, 2.0),
-            ops.stack([change / 5, ops.minimum(ops.log(count) / 10, 1.0), ops.minimum(count / 10, 1.0)]),
-            _constant(constants),
+            ops.clip((growth[:-1] - growth[1:]) / 2, -2.0, 2.0),
         ]
     )
-    return observations, ops.concatenate([squares, cosines])
+    return observations, ops.concatenate([powers, agreements])
+
+
+def _progress(lead: Tensor, path: Tensor, count: Tensor, change: Tensor, layout: Layout) -> Tensor:
+    """What it sees of z's way, and what the tensor is, `[observations, num_tensors]`."""
+    ahead = _root(layout.mean(ops.square(lead)), SMALLEST_WAY)
+    straightness = ops.clip(ops.log(ahead / (path + SMALLEST_WAY)) / 3, -2.0, 0.0)
+    constants = np.stack(
+        [
+            layout.is_matrix * np.log(layout.num_rows) / 5 - 1,
+            layout.is_matrix * np.log(layout.num_columns) / 5 - 1,
+            layout.is_matrix,
+            np.log(layout.sizes) / 5 - 1,
+        ]
+    )
+    seen = [straightness, change / 5, ops.minimum(ops.log(count) / 5 - 1, 1.0), ops.minimum(count / 10, 1.0)]
+    return ops.concatenate([ops.stack(seen), _constant(constants)])
+
+
+def _average(averaging: Tensor, weight: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """The c and β of each tensor: with outputs of 0 those of a mean whose weights grow like t, and 0.9."""
+    power = 2 * ops.exp(2 * averaging)
+    return power / (count - 1 + power), ops.sigmoid(math.log(9) + 2 * weight)
 
 
 def _mean(mean: Tensor, value: Tensor, beta: Any) -> Tensor:
@@ -209,16 +243,9 @@ def _correction(beta: Any, count: Tensor) -> Tensor:
     return -ops.expm1(count * _constant(np.log(beta)))
 
 
-def _factored(row: Tensor, column: Tensor, correction: Tensor, layout: Layout) -> Tensor:
-    """Variances from the means of their rows and columns (Shazeer and Stern, 2018, arXiv:1804.04235)."""
-    mean = _sum(row, layout.tensors_of_rows, layout.num_tensors) / _constant(layout.num_rows_of_tensors)
-    scale = 1 / (mean * correction + SMALLEST**2)
-    return ops.take(row, layout.rows) * ops.take(scale, layout.tensors) * ops.take(column, layout.columns)
-
-
-def _sum(values: Tensor, numbers: np.ndarray, count: int) -> Tensor:
-    """The sum of the values with each number, `[count]`."""
-    return ops.segment_sum(values, numbers, num_segments=count)
+def _root(square: Tensor, smallest: float = SMALLEST) -> Tensor:
+    """A square root that has a derivative at 0."""
+    return ops.sqrt(square + smallest**2)
 
 
 def _dense(weights: Weights, name: str, x: Tensor) -> Tensor:

@@ -62,6 +62,8 @@ def recorded(tmp_path_factory):
         ("--rule=AdaptiveMLP --layers=3", "--layers does not apply to --rule=AdaptiveMLP"),
         ("--scaled=tensors", "--scaled applies to --random_scaling, which is 0"),
         ("--perturbation=0.1", "--perturbation applies to --estimator=nres. Received: backpropagation"),
+        ("--teacher_learning_rate=0.1", "--teacher_learning_rate applies to --estimator=imitation"),
+        ("--estimator=imitation --teacher_learning_rate=0", "`teacher_learning_rate` must be positive"),
         ("--estimator=nres --recompute", "`recompute` false.*True"),
         ("--rule=RNNprop --layers=0", "--layers must be positive integers"),
         ("--estimator=nres --episodes=3", "`episodes` must be even"),

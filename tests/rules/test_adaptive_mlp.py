@@ -31,61 +31,67 @@ def run(gradients, weights, rule=None):
 
 
 def reference(gradients, weights, initial_step):
-    """The rule in float64, for a matrix, by the formulas in the docstring of `AdaptiveMLP`."""
+    """The rule in float64, for a matrix, by the formulas in the docstring of `AdaptiveMLP`, with x, z and θ."""
     w = {name: value.astype("float64") for name, value in weights.items()}
-    momenta, variances = [np.zeros(SHAPE)] * 3, [np.zeros(SHAPE)] * 2
+    momenta, variances = [np.zeros(SHAPE)] * 2, [np.zeros(SHAPE)] * 2
     row, column = np.zeros(SHAPE[0]), np.zeros(SHAPE[1])
-    squares, cosines, change = np.zeros(3), np.zeros(2), 0.0
-    fast, slow = m.VARIANCE_DECAYS
+    powers, agreements, change, path = np.zeros(3), np.zeros(4), 0.0, 0.0
+    decays, cosine_decays = np.array(m.POWER_DECAYS), np.array(m.COSINE_DECAYS * 2)
+    x = z = theta = np.zeros(SHAPE)
     updates = []
     for t, g in enumerate(gradients.astype("float64"), start=1):
-        cosine = 0 if t == 1 else (g * momenta[0]).sum() / np.linalg.norm(g) / np.linalg.norm(momenta[0])
+        along, ahead = cosine(g, momenta[0]), -cosine(g, z - x)
         momenta = [b * a + (1 - b) * g for a, b in zip(momenta, m.MOMENTUM_DECAYS, strict=True)]
         variances = [b * v + (1 - b) * g**2 for v, b in zip(variances, m.VARIANCE_DECAYS, strict=True)]
         row = m.FACTORED_DECAY * row + (1 - m.FACTORED_DECAY) * (g**2).mean(1)
         column = m.FACTORED_DECAY * column + (1 - m.FACTORED_DECAY) * (g**2).mean(0)
         m_hat = [a / (1 - b**t) for a, b in zip(momenta, m.MOMENTUM_DECAYS, strict=True)]
-        fast_hat, slow_hat = (np.sqrt(v / (1 - b**t)) for v, b in zip(variances, (fast, slow), strict=True))
+        fast, slow = (np.sqrt(v / (1 - b**t)) for v, b in zip(variances, m.VARIANCE_DECAYS, strict=True))
         factored = np.sqrt(np.outer(row, column) / row.mean() / (1 - m.FACTORED_DECAY**t))
-        directions = np.stack(
-            [
-                g / fast_hat,
-                m_hat[0] / fast_hat,
-                m_hat[1] / fast_hat,
-                m_hat[0] / slow_hat,
-                m_hat[1] / slow_hat,
-                m_hat[2] / slow_hat,
-                m_hat[0] / factored,
-            ]
-        )
-        decays, cosine_decays = np.array(m.MOMENTUM_DECAYS), np.array(m.COSINE_DECAYS)
-        squares = decays * squares + (1 - decays) * (g**2).mean()
-        cosines = cosine_decays * cosines + (1 - cosine_decays) * cosine
-        growth = np.log(squares / (1 - decays**t))
-        noise = np.log((slow_hat**2).mean())
+        directions = [g / slow, g / fast, m_hat[0] / fast, m_hat[0] / slow, m_hat[1] / fast, m_hat[1] / slow]
+        directions = np.stack([*directions, g / factored])
+        powers = decays * powers + (1 - decays) * (g**2).mean()
+        agreements = cosine_decays * agreements + (1 - cosine_decays) * np.array([along, along, ahead, ahead])
+        growth = np.log(powers / (1 - decays**t))
+        straightness = 0 if t == 1 else -2
+        if (z - x).any():
+            straightness = np.clip(np.log(np.sqrt(((z - x) ** 2).mean()) / path) / 3, -2, 0)
         observations = [
-            cosine,
-            *cosines / (1 - cosine_decays**t),
-            *np.clip([(np.log((a**2).mean()) - noise) / 5 for a in m_hat], -2, 2),
-            *np.clip((growth[:2] - growth[2]) / 3, -2, 2),
+            *2 * agreements / (1 - cosine_decays**t),
+            *np.clip([np.log((a**2).mean() / (slow**2).mean()) / 5 for a in m_hat], -2, 2),
+            *np.clip((growth[:2] - growth[1:]) / 2, -2, 2),
+            straightness,
             change / 5,
-            np.log(t) / 10,
+            min(np.log(t) / 5 - 1, 1),
             min(t / 10, 1),
-            np.log(12) / 10,
+            np.log(4) / 5 - 1,
+            np.log(3) / 5 - 1,
             1,
+            np.log(12) / 5 - 1,
         ]
         hidden = np.tanh(w["controller/hidden/kernel"] @ observations + w["controller/hidden/bias"][:, 0])
-        output = np.tanh(w["controller/output/kernel"] @ hidden + w["controller/output/bias"][:, 0])
-        change += 0.1 * output[0]
-        inputs = [np.tanh(np.sign(directions[3]) * d) for d in directions]
-        inputs += [np.full(SHAPE, signal) for signal in output[2:]]
+        output = w["controller/output/kernel"] @ hidden + w["controller/output/bias"][:, 0]
+        output = np.tanh(output + w["controller/skip/kernel"] @ observations)
+        change += 2 / (t + 20) * output[0]
+        inputs = [np.tanh(np.sign(directions[0]) * d) for d in directions]
+        inputs += [np.full(SHAPE, signal) for signal in output[4:]]
         hidden = np.einsum("hi,i...->h...", w["coordinate/hidden/kernel"], inputs)
         hidden = np.maximum(hidden + w["coordinate/hidden/bias"][:, :, None], 0)
         mixture = np.einsum("kh,h...->k...", w["coordinate/output/kernel"], hidden)
         d = ((mixture + w["coordinate/output/bias"][:, :, None]) * directions).sum(0)
-        step = min(initial_step * np.exp(change + output[1]), m.LARGEST_STEP)
-        updates.append(-step * d / max(1, np.sqrt((d**2).mean())))
+        u = -min(initial_step * np.exp(change + output[1]), m.LARGEST_STEP) * d / max(1, np.sqrt((d**2).mean()))
+        path += np.sqrt((u**2).mean())
+        power = 2 * np.exp(2 * output[2])
+        c, beta = power / (t - 1 + power), 1 / (1 + np.exp(-np.log(9) - 2 * output[3]))
+        z = z + u
+        x = (1 - c) * x + c * z
+        before, theta = theta, (1 - beta) * z + beta * x
+        updates.append(theta - before)
     return np.stack(updates)
+
+
+def cosine(a, b):
+    return (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b) if b.any() else 0.0
 
 
 def test_follows_a_numpy_version(gradients, weights):
@@ -93,15 +99,19 @@ def test_follows_a_numpy_version(gradients, weights):
     np.testing.assert_allclose(run(gradients, weights), expected, rtol=1e-3, atol=1e-6)
 
 
-def test_untrained_it_is_adam(gradients):
+def test_untrained_it_is_schedule_free_adam(gradients):
     rule = AdaptiveMLP(initial_step=0.01)
     weights = {n: v * n.endswith("bias") for n, v in rule.initial_weights().items()}
-    first = second = 0
+    square, z, theta = 0, np.zeros(SHAPE), np.zeros(SHAPE)
+    points = []
     for t, (g, update) in enumerate(zip(gradients, run(gradients, weights, rule), strict=True), start=1):
-        first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
-        adam = first / (1 - 0.9**t) / np.sqrt(second / (1 - 0.999**t))
-        adam /= max(1, np.sqrt((adam**2).mean()))
-        np.testing.assert_allclose(update, -0.01 * adam, rtol=1e-3, atol=1e-7)
+        square = 0.999 * square + 0.001 * g**2
+        direction = g / np.sqrt(square / (1 - 0.999**t))
+        z = z - 0.01 * direction / max(1, np.sqrt((direction**2).mean()))
+        points.append(z)
+        theta = theta + update
+        x = np.average(points, axis=0, weights=np.arange(1, t + 1))
+        np.testing.assert_allclose(theta, 0.1 * z + 0.9 * x, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6, -1.0])
@@ -117,9 +127,10 @@ def test_a_coordinate_without_gradients_stays_where_it_is(gradients, weights):
     assert not updates[:, 1, :2].any() and updates[:, 1, 2].all()
 
 
-def test_updates_are_bounded(gradients, weights):
+def test_it_goes_no_farther_than_the_largest_step_a_step(gradients, weights):
     updates = run(gradients, {name: 100 * value for name, value in weights.items()})
-    assert np.sqrt((updates**2).mean(axis=(1, 2))).max() <= m.LARGEST_STEP * (1 + 1e-5)
+    way = np.sqrt((updates.cumsum(0) ** 2).mean(axis=(1, 2)))
+    assert (way <= m.LARGEST_STEP * np.arange(1, len(way) + 1) * (1 + 1e-5)).all()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +138,7 @@ def test_updates_are_bounded(gradients, weights):
     [
         ({"hidden_size": 0}, "`hidden_size`"),
         ({"controller_size": 2.5}, "`controller_size`"),
-        ({"initial_step": 1.0}, "`initial_step`"),
+        ({"initial_step": 1.1}, "`initial_step`"),
     ],
 )
 def test_refuses_arguments_out_of_range(arguments, message):

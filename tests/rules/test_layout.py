@@ -1,31 +1,65 @@
 import numpy as np
+import pytest
 
 from learned_optimizer.rules import Layout
 
 SHAPES = [(2, 3), (), (4,), (2, 1, 2)]
+MATRICES = [(2, 3), (1, 1), (4, 1), (2, 2)]
 
 
-def test_each_coordinate_has_its_tensor_row_and_column():
+@pytest.fixture(params=[1, 3])
+def copies(request):
+    return request.param
+
+
+@pytest.fixture
+def matrices(copies):
+    generator = np.random.default_rng(0)
+    return [generator.uniform(1, 2, shape).astype("float32") for shape in MATRICES * copies]
+
+
+def joined(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def test_each_coordinate_row_and_column_has_its_tensor():
     layout = Layout(SHAPES)
     np.testing.assert_array_equal(layout.tensors, [0] * 6 + [1] + [2] * 4 + [3] * 4)
-    np.testing.assert_array_equal(layout.rows, [0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8])
-    np.testing.assert_array_equal(layout.columns, [0, 1, 2, 0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 5, 6])
     np.testing.assert_array_equal(layout.tensors_of_rows, [0, 0, 1, 2, 2, 2, 2, 3, 3])
     np.testing.assert_array_equal(layout.tensors_of_columns, [0, 0, 0, 1, 2, 3, 3])
-    assert (layout.num_coordinates, layout.num_tensors, layout.num_rows, layout.num_columns) == (15, 4, 9, 7)
-
-
-def test_numbers_of_coordinates_are_those_that_are_counted():
-    layout = Layout(SHAPES)
-    np.testing.assert_array_equal(layout.sizes, np.bincount(layout.tensors))
-    np.testing.assert_array_equal(layout.row_lengths, np.bincount(layout.rows))
-    np.testing.assert_array_equal(layout.column_lengths, np.bincount(layout.columns))
-    np.testing.assert_array_equal(layout.num_rows_of_tensors, np.bincount(layout.tensors_of_rows))
+    np.testing.assert_array_equal(layout.sizes, [6, 1, 4, 4])
     np.testing.assert_array_equal(layout.is_matrix, [1, 0, 0, 1])
+    assert (layout.num_coordinates, layout.num_tensors) == (15, 4)
 
 
 def test_copies_are_further_tensors():
     layout, copies = Layout(SHAPES), Layout(SHAPES).times(3)
-    np.testing.assert_array_equal(copies.rows[15:30], layout.rows + layout.num_rows)
     np.testing.assert_array_equal(copies.tensors[30:], layout.tensors + 2 * layout.num_tensors)
-    assert copies.num_columns == 3 * layout.num_columns
+    np.testing.assert_array_equal(copies.num_rows, [*layout.num_rows] * 3)
+    assert copies.shapes == layout.shapes * 3
+
+
+def test_means_are_those_of_each_tensor_row_and_column(copies, matrices):
+    layout, values = Layout(SHAPES).times(copies), joined(matrices)
+    close = np.testing.assert_allclose
+    close(layout.mean(np.stack([values, -values])), np.outer([1, -1], [m.mean() for m in matrices]), rtol=1e-6)
+    close(layout.row_means(values), joined([m.mean(1) for m in matrices]), rtol=1e-6)
+    close(layout.column_means(values), joined([m.mean(0) for m in matrices]), rtol=1e-6)
+
+
+def test_spreads_the_value_of_a_tensor_over_its_coordinates(copies):
+    layout = Layout(SHAPES).times(copies)
+    values = np.arange(2 * layout.num_tensors, dtype="float32").reshape(2, -1)
+    np.testing.assert_array_equal(layout.spread(values), values[:, layout.tensors])
+
+
+def test_outer_recovers_what_is_a_product_of_rows_and_columns(copies, matrices):
+    layout = Layout(SHAPES).times(copies)
+    rank_one = [np.outer(m[:, 0], m[0]) for m in matrices]
+    rows, columns = (joined([m.mean(axis) for m in rank_one]) for axis in (1, 0))
+    np.testing.assert_allclose(layout.outer(rows, columns), joined(rank_one), rtol=1e-5)
+
+
+def test_outer_of_zeros_is_zero():
+    layout = Layout(SHAPES)
+    assert not np.any(layout.outer(np.zeros(9, "float32"), np.zeros(7, "float32")))

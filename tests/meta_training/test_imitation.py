@@ -1,0 +1,91 @@
+"""A warm start: a rule learns from the updates of Adam."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learned_optimizer import Preset
+from learned_optimizer.meta_training import MetaTrainer
+from learned_optimizer.meta_training.imitation import Adam
+from learned_optimizer.meta_training.shares import join_weights, share_of_all, shares_of
+from learned_optimizer.meta_training.unroll import follow, start, unroll
+from learned_optimizer.problems import MLPClassifier, Quadratic
+from learned_optimizer.problems.base import make_seed
+from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, RNNprop
+
+SEEDS = tf.stack([make_seed(1), make_seed(2)])
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
+
+
+@pytest.fixture(params=["one rule", "groups", "tensorwise"])
+def preset(request):
+    rule = AdaptiveMLP(3, 2) if request.param == "tensorwise" else CoordinatewiseLSTM((3,))
+    other = RNNprop((2,), embedding=2)
+    groups = [("kernel", Preset(other, other.initial_weights(2)))] if request.param == "groups" else []
+    return Preset(rule, rule.initial_weights(1), groups=groups)
+
+
+def test_the_teacher_is_the_adam_of_keras():
+    gradients = np.random.default_rng(0).standard_normal((20, 7)).astype("float32")
+    theirs = keras.optimizers.Adam(0.02)
+    variable = keras.Variable(np.zeros(7, "float32"))
+    theirs.build([variable])
+    teacher = Adam(0.02)
+    state = teacher.initial_state(7)
+    theta = 0
+    for gradient in gradients:
+        theirs.apply([tf.constant(gradient)], [variable])
+        update, state = teacher(tf.constant(gradient), state, {})
+        theta = theta + update
+        np.testing.assert_allclose(theta, variable.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradients(problem, preset):
+    shares, phi = shares_of(problem, preset), {n: tf.constant(v) for n, v in join_weights(preset).items()}
+    teacher = share_of_all(problem, Adam(0.05))
+    beginning = start(problem, [*shares, teacher], SEEDS)
+    differences, carry = follow(problem, shares, teacher, phi, beginning, 5)
+
+    alone = start(problem, teacher.rule, SEEDS)
+    apart, squares = start(problem, shares, SEEDS), []
+    for _ in range(5):
+        _, moved = unroll(problem, shares, phi, apart, 1)
+        _, taught = unroll(problem, teacher.rule, {}, alone, 1)
+        squares.append(tf.reduce_mean((moved.theta - taught.theta) ** 2, axis=1))
+        # The rules go on from what they remember and the teacher's point.
+        apart, alone = taught._replace(rule_state=moved.rule_state), taught
+    np.testing.assert_allclose(carry.theta, alone.theta, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(differences, tf.stack(squares), rtol=1e-3, atol=1e-9)
+
+
+def test_meta_training_brings_the_updates_closer_to_the_teachers(problem, preset):
+    trainer = MetaTrainer(
+        problem,
+        preset,
+        episode_length=20,
+        unroll_length=10,
+        estimator="imitation",
+        teacher_learning_rate=0.05,
+        validation_episodes=1,
+    )
+    history = trainer.fit(epochs=4, rounds_per_epoch=15, verbose=0)
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+    assert history["skipped"].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"coordinate_fraction": 0.5}, "`coordinate_fraction` must be 1"),
+        ({"recompute": True}, "`recompute` false"),
+        ({"teacher_learning_rate": 0.0}, "`teacher_learning_rate` must be positive"),
+    ],
+)
+def test_refuses_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MetaTrainer(Quadratic(2, 1), **{"estimator": "imitation", **arguments})
