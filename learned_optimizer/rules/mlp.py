@@ -14,7 +14,7 @@ from learned_optimizer.rules.layout import Layout
 MOMENTUM_DECAYS = (0.9, 0.99)
 VARIANCE_DECAYS = (0.95, 0.999)
 FACTORED_DECAY = 0.99
-POWER_DECAYS = (0.9, 0.99, 0.999)
+POWER_DECAYS = (0.9, FACTORED_DECAY, 0.999)
 COSINE_DECAYS = (0.9, 0.99)
 # Of a coordinate; see `_directions`. An untrained rule takes the first.
 NUM_DIRECTIONS = 7
@@ -124,11 +124,13 @@ class AdaptiveMLP(TensorwiseRule):
         momenta, variances = unbiased[: len(MOMENTUM_DECAYS)], unbiased[len(MOMENTUM_DECAYS) :]
         row = _mean(row, layout.row_means(square), FACTORED_DECAY)
         column = _mean(column, layout.column_means(square), FACTORED_DECAY)
-        factored = layout.outer(row, column) / layout.spread(_correction(FACTORED_DECAY, count))
-        directions = _directions(gradient, momenta, variances, factored)
 
         observations, means = _observe(gradient, slots[0], lead, momenta, variances[1], numbers[4:], count, layout)
         observations = ops.concatenate([observations, _progress(lead, path, count, change, layout)])
+        # The mean of the rows' means is that of the tensor.
+        scale = _root(means[POWER_DECAYS.index(FACTORED_DECAY)] * _correction(FACTORED_DECAY, count))
+        factored = layout.outer(_root(row), _root(column)) / layout.spread(scale)
+        directions = _directions(gradient, momenta, variances, factored)
         hidden = ops.tanh(_dense(weights, "controller/hidden", observations))
         skipped = ops.matmul(weights["controller/skip/kernel"], observations)
         output = ops.tanh(_dense(weights, "controller/output", hidden) + skipped)
@@ -172,7 +174,7 @@ def _directions(gradient: Tensor, momenta: Tensor, variances: Tensor, factored: 
             momenta[0] * slow,  # Adam's
             momenta[1] * fast,
             momenta[1] * slow,
-            gradient / _root(factored),  # Adafactor's
+            gradient / factored,  # Adafactor's (Shazeer and Stern, 2018, arXiv:1804.04235)
         ]
     )
 
