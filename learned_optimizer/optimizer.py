@@ -67,7 +67,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     """An optimizer whose update rule was learned: θ ← θ + learning_rate · g_t, [g_t, h_{t+1}] = m(∇_t, h_t, φ).
 
     ```python
-    model.compile(optimizer=LearnedOptimizer("mnist"), loss="sparse_categorical_crossentropy")
+    model.compile(optimizer=LearnedOptimizer(), loss="sparse_categorical_crossentropy")
     ```
 
     φ is frozen, and part of the configuration: it travels with a saved model, and needs no file to be loaded again.

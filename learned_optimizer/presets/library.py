@@ -7,7 +7,7 @@ from pathlib import Path
 from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
 
 FOLDER = Path(__file__).parent / "data"
-DEFAULT = "mnist"
+DEFAULT = "general"
 
 
 def names() -> list[str]:
