@@ -42,6 +42,8 @@ def main(names: list[str]) -> None:
             try:
                 optimizer = experiment.preset
                 if values.retrain:
+                    if optimizer not in TRAINING:
+                        raise CommandError(f"--retrain: the preset {optimizer} of {name} was not meta-trained.")
                     optimizer = meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
                 experiment.evaluate(out / name, optimizer, values.smoke, values.update_card)
             except subprocess.CalledProcessError as error:

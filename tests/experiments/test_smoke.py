@@ -51,6 +51,12 @@ def test_meta_training_first(tmp_path):
     assert "runs/digits" in (tmp_path / "results/digits/table.md").read_text()
 
 
+def test_what_was_not_meta_trained_is_not_meta_trained_again(tmp_path):
+    result = run("general-mnist", "--retrain", "--smoke", f"--out={tmp_path}")
+    assert result.returncode == 2
+    assert "the preset general of general-mnist was not meta-trained" in result.stderr
+
+
 def test_names_are_listed_and_others_refused():
     listed = run("list").stdout
     assert all(name in listed for name in EXPERIMENTS)
