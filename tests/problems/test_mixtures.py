@@ -14,7 +14,7 @@ SEEDS = tf.stack([make_seed(1), make_seed(2)])
 
 @pytest.mark.parametrize("problem", small_tasks(), ids=lambda problem: f"{type(problem).__name__}")
 def test_every_problem_is_learned_in_batches_of_episodes(problem):
-    # An untrained rule is Adam.
+    # An untrained rule is schedule-free Adam.
     rule = AdaptiveMLP(initial_step=0.01)
     weights = {name: tf.constant(value) for name, value in rule.initial_weights().items()}
     step = tf.function(lambda carry: unroll(problem, rule, weights, carry, 2))
