@@ -63,18 +63,18 @@ def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradien
     np.testing.assert_allclose(differences, tf.stack(squares), rtol=1e-3, atol=1e-9)
 
 
-def test_meta_training_brings_the_updates_closer_to_the_teachers(problem, preset):
+def test_meta_training_brings_the_updates_closer_to_the_teachers(problem):
     trainer = MetaTrainer(
         problem,
-        preset,
-        episode_length=20,
-        unroll_length=10,
+        AdaptiveMLP(3, 2),
+        episode_length=10,
+        unroll_length=5,
         estimator="imitation",
         teacher_learning_rate=0.05,
         validation_episodes=1,
     )
-    history = trainer.fit(epochs=4, rounds_per_epoch=15, verbose=0)
-    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+    history = trainer.fit(epochs=3, rounds_per_epoch=30, verbose=0)
+    assert history["loss"].iloc[-1] < 0.8 * history["loss"].iloc[0]
     assert history["skipped"].sum() == 0
 
 
