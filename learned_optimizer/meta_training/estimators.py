@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,26 @@ def meta_loss(kind: str, losses: tf.Tensor) -> tf.Tensor:
     if kind == "mean":
         return tf.reduce_mean(losses, axis=0)
     return tf.reduce_sum(tf.math.log(losses + SMALL_LOSS) if kind == "log" else losses, axis=0)
+
+
+def make_estimator(
+    kind: str, loss: str, deviation: float, teacher: Adam | None, **options: Any
+) -> Callable[..., Estimate]:
+    """The estimator of a kind, a function of problem, shares, φ, carry and number of steps.
+
+    Args:
+        kind: One of `ESTIMATORS`; see `MetaTrainer`.
+        loss: One of `META_LOSSES`.
+        deviation: Of the perturbations of `"nres"`.
+        teacher: Whom `"imitation"` imitates; None for the others.
+        **options: Of `unroll`, for `"backpropagation"`.
+    """
+    each = functools.partial(meta_loss, loss)
+    if teacher:
+        return functools.partial(imitated, teacher=teacher)
+    if kind == "nres":
+        return functools.partial(perturbed, meta_loss=each, deviation=deviation)
+    return functools.partial(propagated, meta_loss=each, **options)
 
 
 def propagated(

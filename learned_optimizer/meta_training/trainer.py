@@ -150,14 +150,9 @@ class MetaTrainer:
             raise ValueError(f"`estimator` must be one of {ESTIMATORS}. Received: {estimator!r}")
         if estimator == "nres" and episodes % 2:
             raise ValueError(f"`episodes` must be even for 'nres', which takes them in pairs. Received: {episodes}")
-        if estimator == "nres" and (coordinate_fraction < 1 or second_derivatives or recompute):
+        if estimator != "backpropagation" and (coordinate_fraction < 1 or second_derivatives or recompute):
             raise ValueError(
-                "'nres' propagates nothing back: `coordinate_fraction` must be 1, `second_derivatives` false, "
-                f"and `recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
-            )
-        if estimator == "imitation" and (coordinate_fraction < 1 or second_derivatives or recompute):
-            raise ValueError(
-                "'imitation' takes no meta-gradient of a loss: `coordinate_fraction` must be 1, `second_derivatives` "
+                f"{estimator!r} propagates no meta-loss back: `coordinate_fraction` must be 1, `second_derivatives` "
                 f"false, and `recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
             )
         for name, rate in (("perturbation", perturbation), ("teacher_learning_rate", teacher_learning_rate)):
@@ -206,21 +201,16 @@ class MetaTrainer:
         self.best_weights = self.weights
         self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm)
         self._meta_optimizer.build(list(self._weights.values()))
-        each = functools.partial(estimators.meta_loss, meta_loss)
         self._teacher = Adam(teacher_learning_rate) if estimator == "imitation" else None
-        self._estimate: Callable[..., estimators.Estimate]
-        if self._teacher:
-            self._estimate = functools.partial(estimators.imitated, teacher=self._teacher)
-        elif estimator == "nres":
-            self._estimate = functools.partial(estimators.perturbed, meta_loss=each, deviation=perturbation)
-        else:
-            self._estimate = functools.partial(
-                estimators.propagated,
-                meta_loss=each,
-                second_derivatives=second_derivatives,
-                coordinate_fraction=coordinate_fraction,
-                recompute=recompute,
-            )
+        self._estimate = estimators.make_estimator(
+            estimator,
+            meta_loss,
+            perturbation,
+            self._teacher,
+            second_derivatives=second_derivatives,
+            coordinate_fraction=coordinate_fraction,
+            recompute=recompute,
+        )
         self._consecutive_nonfinite = 0
         self._epoch_sums = np.zeros(4)  # loss, gradient norm, meta-steps that count, meta-steps skipped
         self._stage = 0  # Of the episode lengths.
