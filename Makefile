@@ -30,7 +30,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 	@echo "All tests passed. make demo shows what the library does."
 
 test-backends: $(INSTALLED)
