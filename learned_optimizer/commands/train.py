@@ -26,7 +26,7 @@ def define_flags() -> None:
     """Defines the command's flags."""
     from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES
     from learned_optimizer.meta_training.schedule import SCHEDULES
-    from learned_optimizer.meta_training.trainer import MONITORS
+    from learned_optimizer.meta_training.validation import MONITORS
     from learned_optimizer.problems.random_scaling import SCALED
     from learned_optimizer.rules.lstm import PREPROCESSING
     from learned_optimizer.rules.registry import RULES

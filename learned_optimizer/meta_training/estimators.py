@@ -13,27 +13,34 @@ from learned_optimizer.meta_training.shares import Share, share_of_all
 from learned_optimizer.meta_training.unroll import Carry, follow, perturb, unroll
 from learned_optimizer.problems.base import Problem
 
-META_LOSSES = ("sum", "mean", "last", "log")
+META_LOSSES = ("sum", "mean", "last", "log", "normalized")
 ESTIMATORS = ("backpropagation", "nres", "imitation")
 # Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
 SMALL_LOSS = 1e-3
+# The same for a loss in units of the initial one: what is learned by heart soon counts no more.
+SMALL_PART = 0.1
 
-MetaLoss = Callable[[tf.Tensor], tf.Tensor]
+MetaLoss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Estimate = tuple[tf.Tensor, list[tf.Tensor], Carry]
 
 
-def meta_loss(kind: str, losses: tf.Tensor) -> tf.Tensor:
+def meta_loss(kind: str, losses: tf.Tensor, initial_loss: tf.Tensor) -> tf.Tensor:
     """The meta-loss of each episode, `[episodes]`, from the losses of an unroll, `[num_steps, episodes]`.
 
     Args:
         kind: One of `META_LOSSES`; see `MetaTrainer`.
         losses: f(θ_{t+1}), …, f(θ_{t+num_steps}).
+        initial_loss: f(θ_0) of each episode, `[episodes]`.
     """
     if kind == "last":
         return losses[-1]
     if kind == "mean":
         return tf.reduce_mean(losses, axis=0)
-    return tf.reduce_sum(tf.math.log(losses + SMALL_LOSS) if kind == "log" else losses, axis=0)
+    if kind == "log":
+        losses = tf.math.log(losses + SMALL_LOSS)
+    elif kind == "normalized":
+        losses = tf.math.log(losses / initial_loss + SMALL_PART)
+    return tf.reduce_sum(losses, axis=0)
 
 
 def make_estimator(
@@ -73,7 +80,7 @@ def propagated(
         phi: φ of all of them.
         carry: Where the episodes stand.
         num_steps: Of the unroll.
-        meta_loss: Of each episode, from the losses of the unroll.
+        meta_loss: Of each episode, from the losses of the unroll and the initial one.
         **options: Of `unroll`.
 
     Returns:
@@ -82,7 +89,7 @@ def propagated(
     with tf.GradientTape() as tape:
         tape.watch(phi)
         losses, carry = unroll(problem, shares, phi, carry, num_steps, **options)
-        total = tf.reduce_mean(meta_loss(losses))
+        total = tf.reduce_mean(meta_loss(losses, carry.initial_loss))
     return losses, tape.gradient(total, list(phi.values())), carry
 
 
@@ -105,7 +112,7 @@ def perturbed(
         phi: φ of all of them.
         carry: Where the episodes stand, both of a pair with the same seed.
         num_steps: Of the unroll.
-        meta_loss: Of each episode, from the losses of the unroll.
+        meta_loss: Of each episode, from the losses of the unroll and the initial one.
         deviation: σ.
 
     Returns:
@@ -113,7 +120,7 @@ def perturbed(
     """
     noise, weights = perturb(phi, carry.seeds, deviation)
     losses, carry = unroll(problem, shares, weights, carry, num_steps, perturbed=True)
-    each = meta_loss(losses)
+    each = meta_loss(losses, carry.initial_loss)
     slopes = (each[::2] - each[1::2]) / (2 * deviation)
     return losses, [tf.tensordot(slopes, epsilon, 1) / slopes.shape[0] for epsilon in noise.values()], carry
 

@@ -14,22 +14,21 @@ import pandas as pd
 import tensorflow as tf
 
 from learned_optimizer.meta_training import estimators
-from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES, SMALL_LOSS
+from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES
 from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
 from learned_optimizer.meta_training.shares import Share, join_weights, share_of_all, shares_of, with_weights
 from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
+from learned_optimizer.meta_training.validation import MONITORS, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, make_seed
 from learned_optimizer.rules.base import Rule, TensorwiseRule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
-MONITORS = ("val_loss", "val_final_loss", "val_log_loss")
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
-FINAL_STEPS = 10
 
 
 class NonFiniteMetaGradientError(RuntimeError):
@@ -59,8 +58,8 @@ class MetaTrainer:
     2016, section 3: truncated back-propagation, Adam on φ, early stopping).
 
     Args:
-        problem: The distribution of optimizees; or several, which take turns from round to round. A logarithmic
-            meta-loss gives each the same weight, whatever its losses are.
+        problem: The distribution of optimizees; or several, which take turns from round to round. With a normalized
+            meta-loss each has the same weight, whatever its losses are.
         rule: The update rule, `CoordinatewiseLSTM()` if none is given; or a preset, whose φ is started from, and whose
             groups are meta-trained together.
         groups: Pairs of a selector and the rule, or preset, that updates the parameters that it selects, with a φ of
@@ -82,7 +81,8 @@ class MetaTrainer:
         teacher_learning_rate: That of the Adam that `"imitation"` learns from.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
-            percent of a small loss, late in an episode, counts as much as a percent of a large one.
+            percent of a small loss, late in an episode, counts as much as a percent of a large one; or
+            `"normalized"`, that of log(f(θ_t) / f(θ_0) + 0.1), in which it does so until a tenth is left.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
@@ -93,7 +93,8 @@ class MetaTrainer:
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
         validation_episodes: How many episodes φ is validated on.
         monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes,
-            `"val_final_loss"`, the mean over their last 10 steps, or `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³).
+            `"val_final_loss"`, the mean over their last 10 steps, `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³), or
+            `"val_normalized_loss"`, the mean of log(f(θ_t) / f(θ_0) + 0.1).
         max_nonfinite: Meta-steps with an infinite or NaN gradient leave φ as it is and are counted; so many of them
             in a row end the meta-training.
         seed: Of everything that is drawn.
@@ -272,8 +273,8 @@ class MetaTrainer:
 
         Returns:
             One row an epoch: `epoch`, `loss` (the mean of the unrolls' losses), `val_loss`, `val_final_loss`,
-            `val_log_loss`, `gradient_norm`, `episode_length`, `skipped` (meta-steps without a finite gradient),
-            `meta_steps`, `seconds`.
+            `val_log_loss`, `val_normalized_loss`, `gradient_norm`, `episode_length`, `skipped` (meta-steps without a
+            finite gradient), `meta_steps`, `seconds`.
 
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
@@ -384,16 +385,11 @@ class MetaTrainer:
         ]
 
     def _end_epoch(self) -> None:
-        curves = self.validate()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_loss = float(np.log(curves + SMALL_LOSS).mean())  # NaN for losses that can be negative.
         loss, norm, counted, skipped = self._epoch_sums
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
-            "val_loss": float(curves.mean()),
-            "val_final_loss": float(curves[-FINAL_STEPS:].mean()),
-            "val_log_loss": log_loss,
+            **validation_losses(self.validate()),
             "gradient_norm": norm / counted if counted else np.nan,
             "episode_length": self.episode_lengths[self._stage],
             "skipped": int(skipped),

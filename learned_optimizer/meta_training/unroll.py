@@ -38,6 +38,7 @@ class Carry(NamedTuple):
         problem_state: The problems' states after step t, stacked along a first axis of episodes.
         seeds: One seed an episode, `[episodes, 2]`.
         step: t of every episode, `[episodes]`.
+        initial_loss: f(θ_0) of every episode, `[episodes]`.
     """
 
     theta: tf.Tensor
@@ -47,6 +48,7 @@ class Carry(NamedTuple):
     problem_state: Nest
     seeds: tf.Tensor
     step: tf.Tensor
+    initial_loss: tf.Tensor
 
 
 class Drawn(NamedTuple):
@@ -88,7 +90,7 @@ def start(problem: Problem, rule: Rule | Sequence[Share], seeds: tf.Tensor) -> C
     problem_state = _stack([state for _, state in samples])
     step = tf.zeros([len(samples)], tf.int32)
     loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step, second_derivatives=False)
-    return Carry(theta, rule_state, loss, gradient, problem_state, seeds, step)
+    return Carry(theta, rule_state, loss, gradient, problem_state, seeds, step, loss)
 
 
 def unroll(
@@ -157,7 +159,7 @@ def unroll(
         if not drawn and not second_derivatives:
             loss = _differentiable(loss, theta, gradient)
         losses.append(loss)
-        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
+        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
     return tf.stack(losses), carry
 
 
@@ -195,7 +197,7 @@ def follow(
         theta = carry.theta + tf.reshape(update, carry.theta.shape)
         step = carry.step + 1
         loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
-        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step)
+        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
     return tf.stack(differences), carry
 
 

@@ -21,6 +21,7 @@ def indices(coordinates, fraction, seed, episodes=1):
         (),
         tf.stack([seed] * episodes),
         tf.zeros([episodes], tf.int32),
+        None,
     )
     return _draw(carry, 0, Share(None, np.arange(coordinates), ()), fraction).index.numpy()
 

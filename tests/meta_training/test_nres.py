@@ -95,6 +95,7 @@ def test_its_expectation_is_the_meta_gradient():
         tf.nest.map_structure(lambda x: tf.repeat(x, 2 * pairs, axis=0), carry.problem_state),
         seeds,
         tf.repeat(carry.step, 2 * pairs),
+        tf.repeat(carry.initial_loss, 2 * pairs),
     )
     losses, _ = unroll(problem, shares, perturbed, carry, 1, perturbed=True)
     slopes = (losses[0, ::2] - losses[0, 1::2]).numpy() / (2 * trainer.perturbation)

@@ -43,6 +43,15 @@ def test_meta_training_lowers_the_validation_loss():
     assert history["val_final_loss"].iloc[-1] < history["val_loss"].iloc[-1]
 
 
+def test_phi_is_judged_by_the_validation_episodes(uninterrupted):
+    last = uninterrupted.fit(EPOCHS, ROUNDS, verbose=0).iloc[-1]
+    curves = uninterrupted.validate()
+    assert last["val_loss"] == pytest.approx(np.mean(curves))
+    assert last["val_final_loss"] == pytest.approx(np.mean(curves[-10:]))
+    assert last["val_log_loss"] == pytest.approx(np.mean(np.log(curves + 0.001)))
+    assert last["val_normalized_loss"] == pytest.approx(np.mean(np.log(curves / curves[0] + 0.1)))
+
+
 def test_history_has_a_row_an_epoch(uninterrupted):
     history = uninterrupted.fit(EPOCHS, ROUNDS, verbose=0)
     assert list(history["epoch"]) == [1, 2, 3]
@@ -139,7 +148,7 @@ def test_episodes_get_longer_when_the_validation_loss_stays():
     assert trainer.validate().shape == (12, 2)
 
 
-@pytest.mark.parametrize("meta_loss", ["sum", "mean", "last", "log"])
+@pytest.mark.parametrize("meta_loss", ["sum", "mean", "last", "log", "normalized"])
 def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
     trainer = make_trainer(meta_loss=meta_loss, episode_length=3, learning_rate=0.0)
     history = trainer.fit(1, 1, verbose=0)
@@ -150,7 +159,14 @@ def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
         losses, _ = unroll(trainer.problems[0], RULE, weights, carry, 3)
         mean = tf.reduce_mean(losses, axis=1)
         log = tf.reduce_mean(tf.math.log(losses + 0.001), axis=1)
-        totals = {"sum": sum(mean), "mean": sum(mean) / 3, "last": mean[-1], "log": sum(log)}
+        normalized = tf.reduce_mean(tf.math.log(losses / carry.loss + 0.1), axis=1)
+        totals = {
+            "sum": sum(mean),
+            "mean": sum(mean) / 3,
+            "last": mean[-1],
+            "log": sum(log),
+            "normalized": sum(normalized),
+        }
         total = totals[meta_loss]
     np.testing.assert_allclose(history["loss"][0], tf.reduce_mean(losses), rtol=1e-5)
     expected = tf.linalg.global_norm(list(tape.gradient(total, weights).values()))
@@ -198,7 +214,7 @@ def test_losses_may_be_negative():
         ({"groups": [(4, RULE)]}, r"The group 4 has nothing to update.*parameter_0"),
         ({"groups": [("", RULE)]}, "The rule beside the groups has nothing to update"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
 def test_refuses_arguments_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
