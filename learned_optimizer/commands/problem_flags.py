@@ -30,6 +30,7 @@ CLASSIFIER_FLAGS = (
     "initialization",
     "stddev",
     "classes",
+    "examples",
     "downscale",
     "split",
     "data_dir",
@@ -72,6 +73,7 @@ def define() -> None:
     )
     flags.DEFINE_float("stddev", 0.01, "Standard deviation of normal initial parameters.", lower_bound=0.0)
     flags.DEFINE_list("classes", None, "Labels of the classes that are told apart; default: all.")
+    flags.DEFINE_integer("examples", None, "How many of the split's examples to use; default: all.", lower_bound=1)
     flags.DEFINE_integer("downscale", 1, "Factor by which images are made smaller, which costs less.", lower_bound=1)
     flags.DEFINE_enum(
         "split", "train", list(SPLITS), "Which split of the data set, or which photograph, the episodes are drawn from."

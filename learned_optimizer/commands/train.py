@@ -79,7 +79,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_float("teacher_learning_rate", 3e-3, "Of the Adam that --estimator=imitation learns from.", 0.0)
     flags.DEFINE_float("perturbation", 0.01, "Deviation of the perturbations of --estimator=nres.", lower_bound=0.0)
-    flags.DEFINE_boolean("jit_compile", None, "Make a meta-step one XLA program; default: where a GPU is.")
+    flags.DEFINE_boolean(
+        "jit_compile", None, "Make a meta-step one XLA program; default: where a GPU is, and for nres."
+    )
     flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)

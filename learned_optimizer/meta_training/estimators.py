@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.shares import Share, share_of_all
-from learned_optimizer.meta_training.unroll import Carry, follow, perturb, unroll
+from learned_optimizer.meta_training.unroll import Carry, advance, follow, perturb, unroll
 from learned_optimizer.problems.base import Problem
 
 META_LOSSES = ("sum", "mean", "last", "log", "normalized")
@@ -44,7 +44,7 @@ def meta_loss(kind: str, losses: tf.Tensor, initial_loss: tf.Tensor) -> tf.Tenso
 
 
 def make_estimator(
-    kind: str, loss: str, deviation: float, teacher: Adam | None, **options: Any
+    kind: str, loss: str, deviation: float, teacher: Adam | None, jit_compile: bool | None, **options: Any
 ) -> Callable[..., Estimate]:
     """The estimator of a kind, a function of problem, shares, φ, carry and number of steps.
 
@@ -53,13 +53,14 @@ def make_estimator(
         loss: One of `META_LOSSES`.
         deviation: Of the perturbations of `"nres"`.
         teacher: Whom `"imitation"` imitates; None for the others.
+        jit_compile: Of `"nres"`, see `perturbed`.
         **options: Of `unroll`, for `"backpropagation"`.
     """
     each = functools.partial(meta_loss, loss)
     if teacher:
         return functools.partial(imitated, teacher=teacher)
     if kind == "nres":
-        return functools.partial(perturbed, meta_loss=each, deviation=deviation)
+        return functools.partial(perturbed, meta_loss=each, deviation=deviation, jit_compile=jit_compile)
     return functools.partial(propagated, meta_loss=each, **options)
 
 
@@ -101,6 +102,7 @@ def perturbed(
     num_steps: int,
     meta_loss: MetaLoss,
     deviation: float,
+    jit_compile: bool | None = None,
 ) -> Estimate:
     """The mean of ε (L₊ − L₋) / 2σ over pairs of episodes with φ + σε and φ − σε.
 
@@ -114,12 +116,17 @@ def perturbed(
         num_steps: Of the unroll.
         meta_loss: Of each episode, from the losses of the unroll and the initial one.
         deviation: σ.
+        jit_compile: Whether the loop over the steps is one XLA program, which is up to twice as fast; `None`: where
+            the problem is vectorized. A convolution is slower in such a program on a CPU.
 
     Returns:
         As of `propagated`.
     """
+    # Outside of the compiled program, which would draw the noise again in each step.
     noise, weights = perturb(phi, carry.seeds, deviation)
-    losses, carry = unroll(problem, shares, weights, carry, num_steps, perturbed=True)
+    compiled = problem.vectorized if jit_compile is None else jit_compile
+    loop = tf.function(functools.partial(advance, problem, shares, perturbed=True), jit_compile=compiled)
+    losses, carry = loop(weights, carry, num_steps)
     each = meta_loss(losses, carry.initial_loss)
     slopes = (each[::2] - each[1::2]) / (2 * deviation)
     return losses, [tf.tensordot(slopes, epsilon, 1) / slopes.shape[0] for epsilon in noise.values()], carry

@@ -20,7 +20,7 @@ from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
 from learned_optimizer.meta_training.shares import Share, join_weights, share_of_all, shares_of, with_weights
-from learned_optimizer.meta_training.unroll import Carry, start, truncate, unroll
+from learned_optimizer.meta_training.unroll import Carry, advance, start, truncate
 from learned_optimizer.meta_training.validation import MONITORS, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
@@ -88,7 +88,8 @@ class MetaTrainer:
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
             pass has stored: half the memory, for at most a tenth of the time.
         jit_compile: Whether a meta-step is one XLA program; `None`: where a GPU is. On a CPU that is half as fast as
-            compiling the rule alone, as is done in any case, and takes minutes to compile.
+            compiling the rule alone, as is done in any case, and takes minutes to compile. Of `"nres"` only the loop
+            over an unroll's steps is, and by default, except for convolutions.
         learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
         validation_episodes: How many episodes φ is validated on.
@@ -208,6 +209,7 @@ class MetaTrainer:
             meta_loss,
             perturbation,
             self._teacher,
+            jit_compile,
             second_derivatives=second_derivatives,
             coordinate_fraction=coordinate_fraction,
             recompute=recompute,
@@ -221,6 +223,7 @@ class MetaTrainer:
         self._rounds_begun = 0
         if jit_compile is None:
             jit_compile = bool(tf.config.list_logical_devices("GPU"))
+        jit_compile = jit_compile and estimator != "nres"
         self._tasks = [self._make_task(p, self._make_meta_step, self._teacher, jit_compile) for p in self.problems]
         self._validation_tasks = [self._make_task(p, self._make_validation_unroll) for p in self.validation_problems]
 
@@ -441,7 +444,7 @@ class MetaTrainer:
     def _make_validation_unroll(
         self, problem: Problem, shares: Sequence[Share], carry: Carry
     ) -> tuple[tf.Tensor, Carry]:
-        return unroll(problem, shares, self._phi(), carry, self.unroll_length)
+        return advance(problem, shares, self._phi(), carry, self.unroll_length)
 
     def _save(self, run: Run) -> None:
         arrays = {f"phi/{name}": value for name, value in self.weights.items()}

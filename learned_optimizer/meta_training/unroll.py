@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from learned_optimizer.meta_training.shares import Share, part_weights, share_of_all
-from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer.problems.base import Nest, Problem, fold_in
 from learned_optimizer.rules.base import CoordinatewiseRule, Rule, State, TensorwiseRule, Weights
 from learned_optimizer.rules.layout import Layout
 
@@ -89,7 +89,7 @@ def start(problem: Problem, rule: Rule | Sequence[Share], seeds: tf.Tensor) -> C
         rule_state += _initial_state(share, len(samples), theta.dtype.name)
     problem_state = _stack([state for _, state in samples])
     step = tf.zeros([len(samples)], tf.int32)
-    loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step, second_derivatives=False)
+    loss, gradient, problem_state = _evaluate(problem, theta, problem_state, seeds, step)
     return Carry(theta, rule_state, loss, gradient, problem_state, seeds, step, loss)
 
 
@@ -102,9 +102,8 @@ def unroll(
     second_derivatives: bool = False,
     coordinate_fraction: float = 1.0,
     recompute: bool = False,
-    perturbed: bool = False,
 ) -> tuple[tf.Tensor, Carry]:
-    """Makes `num_steps` updates.
+    """Makes `num_steps` updates, differentiable in φ.
 
     Where ∂∇_t/∂φ is dropped, the meta-gradient is a sum over coordinates, each of which is propagated back through
     its own history alone. A part of the coordinates, drawn anew for each unroll and weighted by the inverse of its
@@ -121,14 +120,13 @@ def unroll(
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
             pass has stored: half the memory, for at most a tenth of the time.
-        perturbed: Whether φ is another in each episode, along a first axis.
 
     Returns:
         f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry `num_steps` later.
     """
     shares = _shares(problem, rule)
     episodes, coordinates = carry.theta.shape
-    rules = _compiled(shares, episodes, perturbed, recompute)
+    rules = _compiled(shares, episodes, recompute=recompute)
     # Traced once for all steps.
     evaluate = tf.function(functools.partial(_evaluate, problem, second_derivatives=second_derivatives))
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
@@ -163,6 +161,51 @@ def unroll(
     return tf.stack(losses), carry
 
 
+def advance(
+    problem: Problem,
+    rule: Rule | Sequence[Share],
+    weights: Weights,
+    carry: Carry,
+    num_steps: int,
+    perturbed: bool = False,
+) -> tuple[tf.Tensor, Carry]:
+    """Makes `num_steps` updates as `unroll` does, but as a loop that nothing is propagated back through.
+
+    Its graph is that of one step, however many there are.
+
+    Args:
+        problem: The distribution of optimizees.
+        rule: As for `unroll`.
+        weights: φ.
+        carry: Where the episodes stand.
+        num_steps: How many updates to make.
+        perturbed: Whether φ is another in each episode, along a first axis.
+
+    Returns:
+        As `unroll`.
+    """
+    shares = _shares(problem, rule)
+    episodes, coordinates = carry.theta.shape
+    rules = _compiled(shares, episodes, perturbed)
+    indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
+    phi = part_weights(weights, len(shares))
+
+    def step(number: tf.Tensor, carry: Carry, losses: tf.TensorArray) -> tuple[tf.Tensor, Carry, tf.TensorArray]:
+        gradient = tf.reshape(carry.gradient, [-1])
+        updates, rule_state = _updates(rules, indices, gradient, _part_state(shares, carry.rule_state), phi)
+        theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
+        after = carry.step + 1
+        loss, gradient, problem_state = _evaluate(problem, theta, carry.problem_state, carry.seeds, after)
+        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, after, carry.initial_loss)
+        return number + 1, carry, losses.write(number, loss)
+
+    losses = tf.TensorArray(carry.loss.dtype, num_steps, element_shape=carry.loss.shape)
+    _, carry, losses = tf.while_loop(
+        lambda number, *_: number < num_steps, step, (0, carry, losses), maximum_iterations=num_steps
+    )
+    return losses.stack(), carry
+
+
 def follow(
     problem: Problem, shares: Sequence[Share], teacher: Share, weights: Weights, carry: Carry, num_steps: int
 ) -> tuple[tf.Tensor, Carry]:
@@ -183,7 +226,7 @@ def follow(
     episodes, coordinates = carry.theta.shape
     every = [*shares, teacher]
     rules = _compiled(every, episodes)
-    evaluate = tf.function(functools.partial(_evaluate, problem, second_derivatives=False))
+    evaluate = tf.function(functools.partial(_evaluate, problem))
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
     phi = [*part_weights(weights, len(shares)), {}]
     differences = []
@@ -217,7 +260,7 @@ def perturb(weights: Weights, seeds: tf.Tensor, deviation: float) -> tuple[dict[
     noise: dict[str, tf.Tensor] = {}
     perturbed: dict[str, tf.Tensor] = {}
     for number, (name, value) in enumerate(weights.items()):
-        streams = [_fold(_fold(seed, PERTURBATION_STREAM), number) for seed in tf.unstack(seeds[::2])]
+        streams = [fold_in(fold_in(seed, PERTURBATION_STREAM), number) for seed in tf.unstack(seeds[::2])]
         noise[name] = tf.stack([tf.random.stateless_normal(value.shape, seed, dtype=value.dtype) for seed in streams])
         signed = tf.stack([noise[name], -noise[name]], axis=1)
         perturbed[name] = value + deviation * tf.reshape(signed, [-1, *value.shape])
@@ -231,29 +274,35 @@ def truncate(carry: Carry) -> Carry:
 
 def sample(problem: Problem, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
     """Draws the optimizee of the episode with this seed, `[2]`: θ_0 and the problem's state."""
-    return problem.sample(_fold(seed, SAMPLE_STREAM))
+    return problem.sample(fold_in(seed, SAMPLE_STREAM))
 
 
 def batch(problem: Problem, seed: tf.Tensor, step: tf.Tensor) -> Nest:
     """Draws the minibatch of a step of the episode with this seed, `[2]`."""
-    return problem.batch(_fold(_fold(seed, BATCH_STREAM), step))
+    return problem.batch(fold_in(fold_in(seed, BATCH_STREAM), step))
 
 
 def _evaluate(
-    problem: Problem, theta: tf.Tensor, state: Nest, seeds: tf.Tensor, step: tf.Tensor, second_derivatives: bool
+    problem: Problem,
+    theta: tf.Tensor,
+    state: Nest,
+    seeds: tf.Tensor,
+    step: tf.Tensor,
+    second_derivatives: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor, Nest]:
     """f(θ) and ∇f(θ) of every episode, `[episodes]` and `[episodes, num_coordinates]`, and the next states."""
     batches = _stack([batch(problem, *episode) for episode in zip(tf.unstack(seeds), tf.unstack(step), strict=True)])
     point = theta if second_derivatives else tf.stop_gradient(theta)
-    with tf.GradientTape() as tape:
-        tape.watch(point)
-        loss, next_state = _map_episodes(
-            problem.vectorized,
-            lambda episode: problem.loss(problem.unflatten(episode[0]), *episode[1:]),
-            (point, state, batches),
-        )
-        total = tf.reduce_sum(loss)
-    return loss, tape.gradient(total, point), next_state
+
+    # Differentiated in each episode: were the map differentiated, XLA would compile it anew for every φ and seed.
+    def evaluate(episode: Any) -> tuple[tf.Tensor, tf.Tensor, Nest]:
+        point, state, batch = episode
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            loss, next_state = problem.loss(problem.unflatten(point), state, batch)
+        return loss, tape.gradient(loss, point), next_state
+
+    return _map_episodes(problem.vectorized, evaluate, (point, state, batches))
 
 
 def _differentiable(loss: tf.Tensor, theta: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
@@ -361,7 +410,7 @@ def _draw(carry: Carry, number: int, share: Share, fraction: float) -> Drawn:
     episodes, coordinates = carry.theta.shape
     size = share.indices.size
     count = max(1, round(size * fraction))
-    seed = _fold(_fold(_fold(carry.seeds[0], COORDINATE_STREAM), carry.step[0]), number)
+    seed = fold_in(fold_in(fold_in(carry.seeds[0], COORDINATE_STREAM), carry.step[0]), number)
     # In 64 bits, which tell all coordinates apart.
     place = tf.range(count, dtype=tf.float64) + tf.random.stateless_uniform([episodes, count], seed, dtype=tf.float64)
     own = tf.minimum(tf.cast(place * (size / count), tf.int32), size - 1)
@@ -379,7 +428,3 @@ def _map_episodes(vectorized: bool, function: Callable[[Any], Any], episodes: Ne
 
 def _stack(nests: list[Nest]) -> Nest:
     return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *nests)
-
-
-def _fold(seed: tf.Tensor, data: Any) -> tf.Tensor:
-    return tf.random.experimental.stateless_fold_in(seed, data)

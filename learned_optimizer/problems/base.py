@@ -12,6 +12,10 @@ import tensorflow as tf
 Nest = Any
 
 
+# Of random numbers: what draws them outside of compiled programs, too, on a CPU and a GPU.
+GENERATOR = "philox"
+
+
 class Problem(abc.ABC):
     """A distribution over optimizees: initial parameters θ_0, the data of each step, and the loss f_t(θ_t).
 
@@ -80,5 +84,15 @@ def make_seed(*numbers: int) -> tf.Tensor:
     """A `[2]` int32 seed that depends on every one of the numbers."""
     seed = tf.constant([0, 0], tf.int32)
     for number in numbers:
-        seed = tf.random.experimental.stateless_fold_in(seed, number)
+        seed = fold_in(seed, number)
     return seed
+
+
+def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
+    """The seed, `[2]`, that depends on a seed and a number; the same in a compiled program."""
+    return tf.random.experimental.stateless_fold_in(seed, number, alg=GENERATOR)
+
+
+def draw_examples(seed: tf.Tensor, batch_size: int, num_examples: int) -> tf.Tensor:
+    """The numbers of the examples of a minibatch, `[batch_size]`, drawn with replacement; as with `fold_in`."""
+    return tf.random.stateless_uniform([batch_size], seed, maxval=num_examples, dtype=tf.int32, alg=GENERATOR)

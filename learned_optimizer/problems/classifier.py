@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer.problems.base import Nest, Problem, draw_examples
 from learned_optimizer.problems.data import load_images
 
 ACTIVATIONS = {
@@ -42,6 +42,8 @@ class ImageClassifier(Problem):
             draws one.
         stddev: The standard deviation of `"normal"`.
         classes: The labels of the classes that are told apart; `None` for all.
+        examples: How many of them there are, the first ones; `None` for all. The fewer, the sooner they are known by
+            heart: an optimizer that is to be used on few is meta-trained on few.
         downscale: The factor by which images are made smaller, which costs less; it must divide height and width.
         split: The data set's `"train"` or `"test"` split.
         data_dir: Where TensorFlow Datasets keeps its files; see `load_images`.
@@ -59,6 +61,7 @@ class ImageClassifier(Problem):
         initialization: str | Sequence[str] = "normal",
         stddev: float = 0.01,
         classes: Sequence[int] | None = None,
+        examples: int | None = None,
         downscale: int = 1,
         split: str = "train",
         data_dir: str | None = None,
@@ -75,13 +78,18 @@ class ImageClassifier(Problem):
         images, labels = load_images(data, split, data_dir)
         if classes is not None:
             images, labels = _of_classes(images, labels, classes)
+        num_classes = int(labels.max()) + 1
+        if examples is not None:
+            if not 1 <= examples <= len(images):
+                raise ValueError(f"`examples` must be from 1 to {len(images)}, all there are. Received: {examples}")
+            images, labels = images[:examples], labels[:examples]
         if downscale < 1 or images.shape[1] % downscale or images.shape[2] % downscale:
             raise ValueError(f"`downscale` must divide the images' sides, {images.shape[1:3]}. Received: {downscale}")
         images = _downscaled(images, downscale)
         # Bytes, scaled when a minibatch is drawn: a quarter of the memory.
         self.images = tf.constant(images)
         self.labels = tf.constant(labels)
-        self.num_classes = int(labels.max()) + 1
+        self.num_classes = num_classes
         self.activation = ACTIVATIONS[activation]
         self.batch_size = batch_size
         self.initializations = initializations
@@ -128,7 +136,7 @@ class ImageClassifier(Problem):
 
     def batch(self, seed: tf.Tensor) -> Nest:
         """Images in [0, 1], `[batch_size, height, width, channels]`, and labels, `[batch_size]`."""
-        index = tf.random.stateless_uniform([self.batch_size], seed, maxval=self.images.shape[0], dtype=tf.int32)
+        index = draw_examples(seed, self.batch_size, self.images.shape[0])
         return tf.cast(tf.gather(self.images, index), tf.float32) / 255, tf.gather(self.labels, index)
 
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:

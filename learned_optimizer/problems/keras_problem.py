@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer.problems.base import Nest, Problem, draw_examples, fold_in
 
 MEMORY_LIMIT = 2**31
 
@@ -97,14 +97,14 @@ class KerasProblem(Problem):
         for i, variable in enumerate(self.model.non_trainable_variables):
             value = tf.convert_to_tensor(variable.value)
             if variable.name == "seed_generator_state":
-                fresh = tf.random.experimental.stateless_fold_in(seeds[-1], i)
+                fresh = fold_in(seeds[-1], i)
                 value = tf.cast(tf.bitcast(fresh, tf.uint32), value.dtype)
             state.append(value)
         return parameters, tuple(state)
 
     def batch(self, seed: tf.Tensor) -> Nest:
         """A minibatch, of the data's structure."""
-        index = tf.random.stateless_uniform([self.batch_size], seed, maxval=self.num_examples, dtype=tf.int32)
+        index = draw_examples(seed, self.batch_size, self.num_examples)
         return tf.nest.map_structure(lambda array: tf.gather(array, index), self.data)
 
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer.problems.base import Nest, Problem, fold_in
 
 SCALED = ("coordinates", "tensors")
 
@@ -62,7 +62,7 @@ class RandomScaling(Problem):
         """θ_0 / c; the state is c and the problem's own."""
         parameters, state = self.problem.sample(seed)
         # Drawn independently of θ_0, which comes from the same seed.
-        seeds = tf.unstack(tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), len(parameters)))
+        seeds = tf.unstack(tf.random.split(fold_in(seed, 1), len(parameters)))
         factors = [
             tf.exp(tf.random.stateless_uniform(self._factors(parameter), own, -self.radius, self.radius))
             for parameter, own in zip(parameters, seeds, strict=True)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from learned_optimizer import Preset
 from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.shares import join_weights, shares_of
-from learned_optimizer.meta_training.unroll import perturb, start, unroll
+from learned_optimizer.meta_training.unroll import advance, perturb, start, unroll
 from learned_optimizer.problems import MLPClassifier, Quadratic
 from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, RNNprop
@@ -34,7 +34,7 @@ def problem():
 def test_each_episode_has_the_losses_of_its_own_weights(preset, problem):
     shares, weights = shares_of(problem, preset), {n: tf.constant(v) for n, v in join_weights(preset).items()}
     _, perturbed = perturb(weights, SEEDS, DEVIATION)
-    losses, carry = unroll(problem, shares, perturbed, start(problem, shares, SEEDS), 4, perturbed=True)
+    losses, carry = advance(problem, shares, perturbed, start(problem, shares, SEEDS), 4, perturbed=True)
     for episode, seed in enumerate(tf.unstack(SEEDS)):
         own = {name: value[episode] for name, value in perturbed.items()}
         alone, alone_carry = unroll(problem, shares, own, start(problem, shares, seed[None]), 4)
@@ -58,13 +58,15 @@ def test_perturbations_are_antithetic_and_stay_for_an_episode():
 
 
 def test_the_estimate_is_the_slope_along_each_perturbation(preset, problem):
-    trainer = MetaTrainer(problem, preset, episode_length=8, unroll_length=4, episodes=4, estimator="nres")
+    trainer = MetaTrainer(
+        problem, preset, episode_length=8, unroll_length=4, episodes=4, estimator="nres", jit_compile=False
+    )
     shares, weights = shares_of(problem, preset), {n: tf.constant(v) for n, v in join_weights(preset).items()}
     carry = start(problem, shares, SEEDS)
     _, (first, *_), _ = trainer._estimate(problem, shares, weights, carry, 4)
     name = next(iter(weights))
     noise, perturbed = perturb(weights, SEEDS, trainer.perturbation)
-    losses, _ = unroll(problem, shares, perturbed, carry, 4, perturbed=True)
+    losses, _ = advance(problem, shares, perturbed, carry, 4, perturbed=True)
     total = losses.numpy().sum(axis=0)
     slopes = (total[::2] - total[1::2]) / (2 * trainer.perturbation)
     np.testing.assert_allclose(first, np.mean([s * e for s, e in zip(slopes, noise[name], strict=True)], 0), rtol=1e-3)
@@ -97,7 +99,7 @@ def test_its_expectation_is_the_meta_gradient():
         tf.repeat(carry.step, 2 * pairs),
         tf.repeat(carry.initial_loss, 2 * pairs),
     )
-    losses, _ = unroll(problem, shares, perturbed, carry, 1, perturbed=True)
+    losses, _ = advance(problem, shares, perturbed, carry, 1, perturbed=True)
     slopes = (losses[0, ::2] - losses[0, 1::2]).numpy() / (2 * trainer.perturbation)
     estimates = np.concatenate([np.tensordot(slopes, e, 1).ravel() / pairs for e in noise.values()])
     error = np.linalg.norm(estimates - exact) / np.linalg.norm(exact)

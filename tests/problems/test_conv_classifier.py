@@ -89,12 +89,22 @@ def test_classes_are_labelled_anew_in_their_order(network, seed):
         np.testing.assert_array_equal(problem.images[problem.labels == number], images[labels == label])
 
 
+def test_only_the_first_examples_are_used_where_a_number_is_given():
+    problem = ConvClassifier("digits", classes=(7, 2, 5), examples=40)
+    everything = ConvClassifier("digits", classes=(7, 2, 5))
+    np.testing.assert_array_equal(problem.images, everything.images[:40])
+    np.testing.assert_array_equal(problem.labels, everything.labels[:40])
+    assert ConvClassifier("digits", examples=1).num_classes == 10
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"classes": (1,)}, "two or more different labels.*Received: \\(1,\\)"),
         ({"classes": (1, 1)}, "two or more different labels"),
         ({"classes": (1, 10)}, r"different labels of \[0, 1, .*9\]. Received: \(1, 10\)"),
+        ({"examples": 0}, "`examples` must be from 1 to 1437, all there are. Received: 0"),
+        ({"examples": 1438}, "Received: 1438"),
         ({"channels": (0,)}, "`channels` must be positive"),
         ({"kernel_size": 0}, "`kernel_size` must be positive"),
         ({"hidden_sizes": (-1,)}, "`hidden_sizes` must be positive"),
