@@ -1,9 +1,11 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from reference import step_by_step
 
-from learned_optimizer.meta_training.unroll import start, truncate, unroll
+from learned_optimizer.meta_training.unroll import advance, start, truncate, unroll
 from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
@@ -56,6 +58,26 @@ def test_an_episode_alone_is_the_same_as_beside_another(smooth, rule, weights, r
     alone, carry = run(weights, start(smooth, rule, SEEDS[1:]))
     np.testing.assert_allclose(alone[:, 0], losses[1 : 1 + NUM_STEPS, 1], rtol=1e-10)
     np.testing.assert_allclose(carry.theta[0], second.theta[1], rtol=1e-10)
+
+
+def test_the_loop_that_nothing_is_propagated_through_takes_the_same_steps(smooth, rule, weights, run):
+    first = start(smooth, rule, SEEDS)
+    expected, carry = run(weights, first)
+    losses, last = tf.function(lambda: advance(smooth, rule, weights, first, NUM_STEPS))()
+    np.testing.assert_allclose(losses, expected, rtol=1e-10)
+    for part, expected_part in zip(tf.nest.flatten(last), tf.nest.flatten(carry), strict=True):
+        np.testing.assert_allclose(part, expected_part, rtol=1e-8, atol=1e-12)
+
+
+def test_a_compiled_loop_draws_the_same_minibatches():
+    problem, rule = MLPClassifier("digits", (3,), batch_size=2, stddev=1.0), CoordinatewiseLSTM((3,))
+    weights = {name: tf.constant(value) for name, value in rule.initial_weights(1).items()}
+    first = start(problem, rule, SEEDS)
+    plain, compiled = (
+        tf.function(functools.partial(advance, problem, rule, weights, first, 5), jit_compile=jit_compile)()[0]
+        for jit_compile in (False, True)
+    )
+    np.testing.assert_allclose(compiled, plain, rtol=1e-4)
 
 
 def test_a_truncation_passes_on_the_values_and_stops_the_gradient(smooth, rule, weights, run):
