@@ -12,15 +12,16 @@ from learned_optimizer.commands.entry import CommandError, run_on_names
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_boolean("retrain", False, "Meta-train the optimizer first, in place of the shipped preset.")
+    flags.DEFINE_boolean("retrain", False, "Meta-train the optimizer first, also where a preset of it is shipped.")
     flags.DEFINE_boolean("update_card", False, "Write the tables into the card of the learned optimizer.")
     flags.DEFINE_boolean("smoke", False, "A few steps only, in about half a minute, to see that everything works.")
     flags.DEFINE_string("out", "results", "Directory for the results, one folder an experiment.")
-    flags.DEFINE_string("runs", "runs", "Directory for the meta-training of --retrain; one that was stopped goes on.")
+    flags.DEFINE_string("runs", "runs", "Directory for meta-training; one that was stopped goes on.")
 
 
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
+    from learned_optimizer import presets
     from learned_optimizer.experiments import EXPERIMENTS, TRAINING, meta_train, write_report
 
     values = flags.FLAGS
@@ -40,12 +41,14 @@ def main(names: list[str]) -> None:
         else:
             experiment = EXPERIMENTS[name]
             try:
-                optimizer = experiment.preset
-                if values.retrain:
+                learned = list(experiment.optimizers(values.smoke))
+                for number, optimizer in enumerate(learned):
+                    if optimizer in presets.names() and not values.retrain:
+                        continue
                     if optimizer not in TRAINING:
                         raise CommandError(f"--retrain: the preset {optimizer} of {name} was not meta-trained.")
-                    optimizer = meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
-                experiment.evaluate(out / name, optimizer, values.smoke, values.update_card)
+                    learned[number] = meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
+                experiment.evaluate(out / name, learned, values.smoke, values.update_card)
             except subprocess.CalledProcessError as error:
                 raise CommandError(f"{name} was not finished; see above.") from error
 

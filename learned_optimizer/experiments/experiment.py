@@ -22,17 +22,18 @@ SMOKE_EVALUATE = ("--num_steps=10", "--test_episodes=2", "--tuning_episodes=1")
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A comparison, or several, with one learned optimizer.
+    """A comparison, or several, with one learned optimizer, or several.
 
     Attributes:
         claim: What the paper says, with the figure.
         claimed: The paper's outcome at the last step, `"lower"` or `"higher"` than the best baseline; None where the
             experiment is not the paper's.
         note: What is to be said of the outcome.
-        preset: The learned optimizer, a shipped preset; `TRAINING` has the flags that train.py made it with.
+        preset: The learned optimizer: a shipped preset, or one that is meta-trained first. `TRAINING` has the flags
+            that train.py makes it with.
         flags: Of evaluate.py.
         parts: Flags of several comparisons by name, beside `flags`; each is written into a folder of its own.
-        rivals: Other presets that are compared with it.
+        rivals: Other learned optimizers that are compared with it.
         baselines: What the learned optimizer is compared with.
         paper: Losses in the paper by step: of its LSTM, and of the best baseline.
         minutes: About how long it takes on two CPU cores.
@@ -51,19 +52,23 @@ class Experiment:
     minutes: float = 1.5
     finish: Callable[[Path], None] | None = None
 
-    def evaluate(self, out: Path, optimizer: str, smoke: bool = False, update_card: bool = False) -> None:
+    def optimizers(self, smoke: bool = False) -> tuple[str, ...]:
+        """The learned optimizers; of many rivals only one for a smoke run."""
+        return (self.preset, *self.rivals)[: 2 if smoke else None]
+
+    def evaluate(self, out: Path, learned: Sequence[str], smoke: bool = False, update_card: bool = False) -> None:
         """Runs evaluate.py for each part.
 
         Args:
             out: The folder of the results.
-            optimizer: The learned optimizer: the preset, or the folder of a meta-training.
+            learned: The learned optimizers: presets, or folders of a meta-training.
             smoke: Whether to make a few steps against Adam only, and of many parts only two.
             update_card: Whether the tables go into the optimizer's card.
 
         Raises:
             subprocess.CalledProcessError: If a comparison fails; it has said why.
         """
-        others = ("adam",) if smoke else (*self.rivals, *self.baselines)
+        baselines = ("adam",) if smoke else self.baselines
         parts = list((self.parts or {"": ()}).items())
         for part, flags in parts[:2] if smoke else parts:
             run_command(
@@ -71,7 +76,7 @@ class Experiment:
                 [
                     *self.flags,
                     *flags,
-                    f"--optimizers={','.join([optimizer, *others])}",
+                    f"--optimizers={','.join([*learned, *baselines])}",
                     *(SMOKE_EVALUATE if smoke else ()),
                     *(("--update_card",) if update_card else ()),
                     f"--out={out / part}",

@@ -56,8 +56,14 @@ def ratio_at(curves: dict[str, np.ndarray], step: int) -> Ratio:
     length = min(curve.shape[1] for curve in curves.values())
     if not FINAL_STEPS <= step <= length:
         raise ValueError(f"`step` must be from {FINAL_STEPS} to {length}, the length of the curves. Received: {step}")
-    values = {label: curve[:, step - FINAL_STEPS : step].mean(axis=1) for label, curve in curves.items()}
-    return _compare(values)
+    return _compare({label: curve[:, step - FINAL_STEPS : step].mean(axis=1) for label, curve in curves.items()})
+
+
+def ratios_at_end(curves: dict[str, np.ndarray]) -> dict[str, Ratio]:
+    """Compares each of several learned optimizers at its last step, by label."""
+    baselines = {label: curve for label, curve in curves.items() if baseline_of(label)}
+    learned = {label: curve for label, curve in curves.items() if not baseline_of(label)}
+    return {label: ratio_at({label: curve, **baselines}, curve.shape[1]) for label, curve in learned.items()}
 
 
 def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:

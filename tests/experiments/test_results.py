@@ -12,6 +12,7 @@ import pytest
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.experiments import write_report
+from learned_optimizer.experiments.ablations import tabulate_ablations
 from learned_optimizer.experiments.results import mean_ratio, ratio_at, read_curves
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,15 @@ def test_a_step_is_compared_by_the_ten_that_end_there():
 def test_a_baseline_that_diverged_is_not_the_best():
     curves = constant_curves(**{"mine": 1.0, "Adam (0.1)": np.nan, "NAG (1)": 2.0})
     assert ratio_at(curves, 20).baseline == "NAG (1)"
+
+
+def test_each_technique_is_compared_with_the_best_baseline(tmp_path):
+    curves = {"runs/ablation-base": 2.0, "Adam (0.1)": 2.0, "runs/ablation-log": 1.0, "NAG (1)": 4.0}
+    write_results(tmp_path / "relu", constant_curves(**curves))
+    tabulate_ablations(tmp_path)
+    *_, base, log = (tmp_path / "table.md").read_text().splitlines()
+    assert base.startswith("| RNNprop on digits") and "| 1.000 [" in base
+    assert log.startswith("| the sum of logarithms") and "| 0.50" in log
 
 
 @pytest.mark.parametrize(("label", "expected"), [("Adam (0.1)", "adam"), ("NAG (1)", "nag"), ("mnist", None)])

@@ -34,7 +34,7 @@ def problem_of(experiment):
 def test_all_experiments_on_a_problem(problem, tmp_path):
     needs(problem)
     names = [name for name, e in EXPERIMENTS.items() if problem_of(e) == problem]
-    result = run(*names, "--smoke", f"--out={tmp_path}")
+    result = run(*names, "--smoke", f"--out={tmp_path}", f"--runs={tmp_path / 'runs'}")
     assert result.returncode == 0, result.stderr
     for name in names:
         assert list((tmp_path / name).rglob("curves.csv.gz"))
