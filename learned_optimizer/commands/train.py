@@ -65,6 +65,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
     flags.DEFINE_integer("episodes", 4, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
     flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
+    flags.DEFINE_boolean(
+        "validation_meta_loss", False, "A meta-loss of examples not trained on: those that --examples leaves."
+    )
     flags.DEFINE_boolean("second_derivatives", False, "Keep the dependency of gradients on φ, which the paper drops.")
     flags.DEFINE_float(
         "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
@@ -129,6 +132,7 @@ def main() -> None:
             unroll_length=values.unroll_length,
             episodes=values.episodes,
             meta_loss=values.meta_loss,
+            validation_meta_loss=values.validation_meta_loss,
             second_derivatives=values.second_derivatives,
             coordinate_fraction=values.coordinate_fraction,
             recompute=values.recompute,

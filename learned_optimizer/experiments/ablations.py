@@ -23,6 +23,7 @@ _VARIANTS: dict[str, tuple[str, ...]] = {
     "curriculum": (*_DIGITS, _RNNPROP, _PART, "--episode_length=100,200,500", "--patience=3", *_SHARED),
     "log": (*_DIGITS, _RNNPROP, _PART, "--meta_loss=log", *_SHARED),
     "normalized": (*_DIGITS, _RNNPROP, _PART, "--meta_loss=normalized", *_SHARED),
+    "validation": (*_DIGITS, "--examples=1000", _RNNPROP, _PART, "--validation_meta_loss", *_SHARED),
     "nres": (*_DIGITS, _RNNPROP, "--estimator=nres", "--episodes=8", *_SHARED),
     "teacher": (*_DIGITS, _RNNPROP, "--estimator=imitation", "--teacher_learning_rate=0.01", *_SHARED),
     "imitation": (*_DIGITS, f"--initial_preset={PREFIX}teacher", _PART, *_SHARED),
@@ -35,6 +36,7 @@ TECHNIQUES = {
     "curriculum": "episodes of 100, then 200, then 500 steps",
     "log": "the sum of logarithms",
     "normalized": "the normalized meta-loss",
+    "validation": "a meta-loss of examples not trained on",
     "nres": "evolution strategies in place of back-propagation",
     "imitation": "imitation of Adam as a warm start",
 }

@@ -44,7 +44,13 @@ def meta_loss(kind: str, losses: tf.Tensor, initial_loss: tf.Tensor) -> tf.Tenso
 
 
 def make_estimator(
-    kind: str, loss: str, deviation: float, teacher: Adam | None, jit_compile: bool | None, **options: Any
+    kind: str,
+    loss: str,
+    deviation: float,
+    teacher: Adam | None,
+    jit_compile: bool | None,
+    validation: bool,
+    **options: Any,
 ) -> Callable[..., Estimate]:
     """The estimator of a kind, a function of problem, shares, φ, carry and number of steps.
 
@@ -54,14 +60,17 @@ def make_estimator(
         deviation: Of the perturbations of `"nres"`.
         teacher: Whom `"imitation"` imitates; None for the others.
         jit_compile: Of `"nres"`, see `perturbed`.
+        validation: Whether the meta-loss is that of validation batches.
         **options: Of `unroll`, for `"backpropagation"`.
     """
     each = functools.partial(meta_loss, loss)
     if teacher:
         return functools.partial(imitated, teacher=teacher)
     if kind == "nres":
-        return functools.partial(perturbed, meta_loss=each, deviation=deviation, jit_compile=jit_compile)
-    return functools.partial(propagated, meta_loss=each, **options)
+        return functools.partial(
+            perturbed, meta_loss=each, deviation=deviation, jit_compile=jit_compile, validation=validation
+        )
+    return functools.partial(propagated, meta_loss=each, validation=validation, **options)
 
 
 def propagated(
@@ -103,6 +112,7 @@ def perturbed(
     meta_loss: MetaLoss,
     deviation: float,
     jit_compile: bool | None = None,
+    validation: bool = False,
 ) -> Estimate:
     """The mean of ε (L₊ − L₋) / 2σ over pairs of episodes with φ + σε and φ − σε.
 
@@ -118,6 +128,7 @@ def perturbed(
         deviation: σ.
         jit_compile: Whether the loop over the steps is one XLA program, which is up to twice as fast; `None`: where
             the problem is vectorized. A convolution is slower in such a program on a CPU.
+        validation: Whether the losses are those of validation batches.
 
     Returns:
         As of `propagated`.
@@ -125,7 +136,9 @@ def perturbed(
     # Outside of the compiled program, which would draw the noise again in each step.
     noise, weights = perturb(phi, carry.seeds, deviation)
     compiled = problem.vectorized if jit_compile is None else jit_compile
-    loop = tf.function(functools.partial(advance, problem, shares, perturbed=True), jit_compile=compiled)
+    loop = tf.function(
+        functools.partial(advance, problem, shares, perturbed=True, validation=validation), jit_compile=compiled
+    )
     losses, carry = loop(weights, carry, num_steps)
     each = meta_loss(losses, carry.initial_loss)
     slopes = (each[::2] - each[1::2]) / (2 * deviation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,3 +99,14 @@ def with_weights(preset: Preset, weights: Mapping[str, Any], card: Mapping[str, 
 
 def _prefix(group: int) -> str:
     return f"group_{group}/"
+
+
+def initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule | Preset]], seed: int) -> Preset:
+    """Rules and presets, that of all and those of groups, as one preset; a rule without a φ is given an initial one."""
+
+    def preset(member: Rule | Preset, number: int) -> Preset:
+        return member if isinstance(member, Preset) else Preset(member, member.initial_weights(seed + number))
+
+    rest = preset(rule, 0)
+    added = [(selector, preset(member, number)) for number, (selector, member) in enumerate(groups, start=1)]
+    return Preset(rest.rule, rest.weights, rest.card, [*added, *rest.groups])

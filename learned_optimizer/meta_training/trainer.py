@@ -19,7 +19,14 @@ from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
-from learned_optimizer.meta_training.shares import Share, join_weights, share_of_all, shares_of, with_weights
+from learned_optimizer.meta_training.shares import (
+    Share,
+    initial_preset,
+    join_weights,
+    share_of_all,
+    shares_of,
+    with_weights,
+)
 from learned_optimizer.meta_training.unroll import Carry, advance, start, truncate
 from learned_optimizer.meta_training.validation import MONITORS, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
@@ -83,6 +90,8 @@ class MetaTrainer:
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
             percent of a small loss, late in an episode, counts as much as a percent of a large one; or
             `"normalized"`, that of log(f(θ_t) / f(θ_0) + 0.1), in which it does so until a tenth is left.
+        validation_meta_loss: Whether these are losses on examples that the optimizees are not trained on (Metz et al.,
+            2019, arXiv:1810.10180), for which each problem must keep some; see `Problem.validation_batch`.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
@@ -120,6 +129,7 @@ class MetaTrainer:
         perturbation: float = 0.01,
         teacher_learning_rate: float = 3e-3,
         meta_loss: str = "sum",
+        validation_meta_loss: bool = False,
         second_derivatives: bool = False,
         coordinate_fraction: float = 1.0,
         recompute: bool = False,
@@ -173,10 +183,17 @@ class MetaTrainer:
             )
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
-        initial = _initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
+        if validation_meta_loss and estimator == "imitation":
+            raise ValueError("`validation_meta_loss` applies to a meta-loss, which 'imitation' has none of.")
+        initial = initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
         self.rule = initial.rule
         self.problems = _several(problem)
         self.validation_problems = _several(validation_problem or problem)
+        if validation_meta_loss and any(p.validation_batch(make_seed(0)) is None for p in self.problems):
+            raise ValueError(
+                "`validation_meta_loss` needs problems that keep examples for it: give `validation_data` to a "
+                "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
+            )
         self.episode_lengths = lengths
         self.patience = patience
         self.unroll_length = unroll_length
@@ -210,6 +227,7 @@ class MetaTrainer:
             perturbation,
             self._teacher,
             jit_compile,
+            validation_meta_loss,
             second_derivatives=second_derivatives,
             coordinate_fraction=coordinate_fraction,
             recompute=recompute,
@@ -487,12 +505,3 @@ def _several(problem: Problem | Sequence[Problem]) -> list[Problem]:
     if not problems:
         raise ValueError("`problem` must be a problem, or several. Received: none")
     return problems
-
-
-def _initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule | Preset]], seed: int) -> Preset:
-    def preset(member: Rule | Preset, number: int) -> Preset:
-        return member if isinstance(member, Preset) else Preset(member, member.initial_weights(seed + number))
-
-    rest = preset(rule, 0)
-    added = [(selector, preset(member, number)) for number, (selector, member) in enumerate(groups, start=1)]
-    return Preset(rest.rule, rest.weights, rest.card, [*added, *rest.groups])

@@ -20,7 +20,7 @@ from learned_optimizer.rules.base import CoordinatewiseRule, Rule, State, Tensor
 from learned_optimizer.rules.layout import Layout
 
 # An episode's seed is folded with one of these, so that what is drawn for different ends is independent.
-SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM, PERTURBATION_STREAM = 0, 1, 2, 3
+SAMPLE_STREAM, BATCH_STREAM, COORDINATE_STREAM, PERTURBATION_STREAM, VALIDATION_STREAM = range(5)
 
 # Coordinates from which on the compiled rule is faster; see benchmarks/README.md.
 COMPILED_FROM = 2_000
@@ -102,6 +102,7 @@ def unroll(
     second_derivatives: bool = False,
     coordinate_fraction: float = 1.0,
     recompute: bool = False,
+    validation: bool = False,
 ) -> tuple[tf.Tensor, Carry]:
     """Makes `num_steps` updates, differentiable in φ.
 
@@ -120,6 +121,7 @@ def unroll(
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
             pass has stored: half the memory, for at most a tenth of the time.
+        validation: Whether the losses returned are those of validation batches, which no gradient comes from.
 
     Returns:
         f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry `num_steps` later.
@@ -148,6 +150,10 @@ def unroll(
         theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
         step = carry.step + 1
         loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
+        following = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
+        if validation:
+            loss, gradient, _ = evaluate(theta, carry.problem_state, carry.seeds, step, validation=True)
+        carry = following
         after = tf.reshape(gradient, [-1])
         for number, part in enumerate(drawn):
             own = tf.gather(before, part.index)
@@ -157,7 +163,6 @@ def unroll(
         if not drawn and not second_derivatives:
             loss = _differentiable(loss, theta, gradient)
         losses.append(loss)
-        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
     return tf.stack(losses), carry
 
 
@@ -168,6 +173,7 @@ def advance(
     carry: Carry,
     num_steps: int,
     perturbed: bool = False,
+    validation: bool = False,
 ) -> tuple[tf.Tensor, Carry]:
     """Makes `num_steps` updates as `unroll` does, but as a loop that nothing is propagated back through.
 
@@ -180,6 +186,7 @@ def advance(
         carry: Where the episodes stand.
         num_steps: How many updates to make.
         perturbed: Whether φ is another in each episode, along a first axis.
+        validation: As for `unroll`.
 
     Returns:
         As `unroll`.
@@ -196,8 +203,10 @@ def advance(
         theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
         after = carry.step + 1
         loss, gradient, problem_state = _evaluate(problem, theta, carry.problem_state, carry.seeds, after)
-        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, after, carry.initial_loss)
-        return number + 1, carry, losses.write(number, loss)
+        following = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, after, carry.initial_loss)
+        if validation:
+            loss, *_ = _evaluate(problem, theta, carry.problem_state, carry.seeds, after, validation=True)
+        return number + 1, following, losses.write(number, loss)
 
     losses = tf.TensorArray(carry.loss.dtype, num_steps, element_shape=carry.loss.shape)
     _, carry, losses = tf.while_loop(
@@ -277,8 +286,10 @@ def sample(problem: Problem, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
     return problem.sample(fold_in(seed, SAMPLE_STREAM))
 
 
-def batch(problem: Problem, seed: tf.Tensor, step: tf.Tensor) -> Nest:
-    """Draws the minibatch of a step of the episode with this seed, `[2]`."""
+def batch(problem: Problem, seed: tf.Tensor, step: tf.Tensor, validation: bool = False) -> Nest:
+    """Draws the minibatch of a step of the episode with this seed, `[2]`, or one of validation data."""
+    if validation:
+        return problem.validation_batch(fold_in(fold_in(seed, VALIDATION_STREAM), step))
     return problem.batch(fold_in(fold_in(seed, BATCH_STREAM), step))
 
 
@@ -289,9 +300,11 @@ def _evaluate(
     seeds: tf.Tensor,
     step: tf.Tensor,
     second_derivatives: bool = False,
+    validation: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor, Nest]:
     """f(θ) and ∇f(θ) of every episode, `[episodes]` and `[episodes, num_coordinates]`, and the next states."""
-    batches = _stack([batch(problem, *episode) for episode in zip(tf.unstack(seeds), tf.unstack(step), strict=True)])
+    episodes = zip(tf.unstack(seeds), tf.unstack(step), strict=True)
+    batches = _stack([batch(problem, seed, now, validation) for seed, now in episodes])
     point = theta if second_derivatives else tf.stop_gradient(theta)
 
     # Differentiated in each episode: were the map differentiated, XLA would compile it anew for every φ and seed.

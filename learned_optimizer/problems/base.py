@@ -55,6 +55,11 @@ class Problem(abc.ABC):
     def batch(self, seed: tf.Tensor) -> Nest:
         """Draws the data of one step; `()` if the function is deterministic."""
 
+    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+        """Draws data that `batch` never gives, for a meta-loss on them; None if the problem keeps none."""
+        del seed
+        return None
+
     @abc.abstractmethod
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """Computes f_t(θ_t), a scalar, and the next state, of the structure of `state`."""

@@ -43,7 +43,8 @@ class ImageClassifier(Problem):
         stddev: The standard deviation of `"normal"`.
         classes: The labels of the classes that are told apart; `None` for all.
         examples: How many of them there are, the first ones; `None` for all. The fewer, the sooner they are known by
-            heart: an optimizer that is to be used on few is meta-trained on few.
+            heart: an optimizer that is to be used on few is meta-trained on few. The others are kept for the
+            validation meta-loss.
         downscale: The factor by which images are made smaller, which costs less; it must divide height and width.
         split: The data set's `"train"` or `"test"` split.
         data_dir: Where TensorFlow Datasets keeps its files; see `load_images`.
@@ -79,16 +80,15 @@ class ImageClassifier(Problem):
         if classes is not None:
             images, labels = _of_classes(images, labels, classes)
         num_classes = int(labels.max()) + 1
-        if examples is not None:
-            if not 1 <= examples <= len(images):
-                raise ValueError(f"`examples` must be from 1 to {len(images)}, all there are. Received: {examples}")
-            images, labels = images[:examples], labels[:examples]
+        if examples is not None and not 1 <= examples <= len(images):
+            raise ValueError(f"`examples` must be from 1 to {len(images)}, all there are. Received: {examples}")
         if downscale < 1 or images.shape[1] % downscale or images.shape[2] % downscale:
             raise ValueError(f"`downscale` must divide the images' sides, {images.shape[1:3]}. Received: {downscale}")
         images = _downscaled(images, downscale)
         # Bytes, scaled when a minibatch is drawn: a quarter of the memory.
-        self.images = tf.constant(images)
-        self.labels = tf.constant(labels)
+        self.images, kept_images = tf.constant(images[:examples]), images[examples or len(images) :]
+        self.labels, kept_labels = tf.constant(labels[:examples]), labels[examples or len(labels) :]
+        self.kept = (tf.constant(kept_images), tf.constant(kept_labels)) if len(kept_images) else None
         self.num_classes = num_classes
         self.activation = ACTIVATIONS[activation]
         self.batch_size = batch_size
@@ -136,8 +136,15 @@ class ImageClassifier(Problem):
 
     def batch(self, seed: tf.Tensor) -> Nest:
         """Images in [0, 1], `[batch_size, height, width, channels]`, and labels, `[batch_size]`."""
-        index = draw_examples(seed, self.batch_size, self.images.shape[0])
-        return tf.cast(tf.gather(self.images, index), tf.float32) / 255, tf.gather(self.labels, index)
+        return self._draw(seed, self.images, self.labels)
+
+    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+        """The same of the examples beyond `examples`."""
+        return self._draw(seed, *self.kept) if self.kept else None
+
+    def _draw(self, seed: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        index = draw_examples(seed, self.batch_size, images.shape[0])
+        return tf.cast(tf.gather(images, index), tf.float32) / 255, tf.gather(labels, index)
 
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """The mean cross-entropy in nats."""

@@ -36,6 +36,7 @@ class KerasProblem(Problem):
             names no initializer, and all variables if this is false, start from the model's present values.
         training: Whether layers such as dropout behave as in training.
         memory_limit: The bytes that the data may take.
+        validation_data: Of the form of `data`, for the validation meta-loss.
         test_data: Of the form of `data`; an episode's end is measured on all of them, without dropout and the like.
 
     Raises:
@@ -52,6 +53,7 @@ class KerasProblem(Problem):
         training: bool = True,
         memory_limit: int = MEMORY_LIMIT,
         test_data: Any = None,
+        validation_data: Any = None,
     ) -> None:
         loss = loss if loss is not None else getattr(model, "loss", None)
         if loss is None or isinstance(loss, dict | list | tuple):
@@ -67,7 +69,7 @@ class KerasProblem(Problem):
         self.training = training
         self.data = _in_memory(data, memory_limit)
         self.test_data = None if test_data is None else _in_memory(test_data, memory_limit)
-        self.num_examples = int(tf.nest.flatten(self.data)[0].shape[0])
+        self.validation_data = None if validation_data is None else _in_memory(validation_data, memory_limit)
         if not model.built:
             model(tf.nest.map_structure(lambda array: array[:1], self.data[0]))
         if not model.trainable_variables:
@@ -104,8 +106,15 @@ class KerasProblem(Problem):
 
     def batch(self, seed: tf.Tensor) -> Nest:
         """A minibatch, of the data's structure."""
-        index = draw_examples(seed, self.batch_size, self.num_examples)
-        return tf.nest.map_structure(lambda array: tf.gather(array, index), self.data)
+        return self._draw(seed, self.data)
+
+    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+        """The same of the validation data."""
+        return None if self.validation_data is None else self._draw(seed, self.validation_data)
+
+    def _draw(self, seed: tf.Tensor, data: Any) -> Nest:
+        index = draw_examples(seed, self.batch_size, tf.nest.flatten(data)[0].shape[0])
+        return tf.nest.map_structure(lambda array: tf.gather(array, index), data)
 
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """The mean loss on the minibatch, regularisation included, and the next non-trainable variables."""

@@ -77,6 +77,10 @@ class RandomScaling(Problem):
         """The problem's own."""
         return self.problem.batch(seed)
 
+    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+        """The problem's own."""
+        return self.problem.validation_batch(seed)
+
     def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
         """f(c ⊙ θ), and the next state."""
         factors, own = state

@@ -25,6 +25,9 @@ class Smooth(Problem):
     def batch(self, seed):
         return tf.random.stateless_normal([4], seed, dtype=tf.float64)
 
+    def validation_batch(self, seed):
+        return 3 + self.batch(seed)
+
     def loss(self, parameters, state, batch):
         w, scale = state
         residual = scale * tf.linalg.matvec(w, self.flatten(parameters)) - batch

@@ -97,6 +97,19 @@ def test_only_the_first_examples_are_used_where_a_number_is_given():
     assert ConvClassifier("digits", examples=1).num_classes == 10
 
 
+def test_the_examples_beyond_are_kept_for_validation(seed):
+    problem = ConvClassifier("digits", examples=1427, batch_size=500)
+    images, labels = problem.validation_batch(seed)
+    last, last_labels = load_images("digits")
+    known = {image.tobytes(): label for image, label in zip(last[1427:], last_labels[1427:], strict=True)}
+    drawn = {
+        np.uint8(np.round(image * 255)).tobytes(): int(label)
+        for image, label in zip(images.numpy(), labels, strict=True)
+    }
+    assert drawn == known
+    assert ConvClassifier("digits").validation_batch(seed) is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
