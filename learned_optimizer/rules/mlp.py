@@ -30,6 +30,8 @@ SMALLEST_WAY = 1e-8
 # A step size follows the logarithm of time: at most twice as fast, and from the twentieth step on.
 CHANGE, DELAY, LARGEST_CHANGE = 2.0, 20.0, 8.0
 LARGEST_STEP = 1.0
+# The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
+ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 
 
 class AdaptiveMLP(TensorwiseRule):
@@ -47,7 +49,9 @@ class AdaptiveMLP(TensorwiseRule):
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 20); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
-    with a step size of `initial_step`; where all gradients of a coordinate are 0, it stays.
+    whose step size begins with `initial_step` and follows −cos(∇, z − x) alone: where the gradient at θ says that z,
+    which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a coordinate are 0, it
+    stays.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
@@ -57,7 +61,7 @@ class AdaptiveMLP(TensorwiseRule):
     Args:
         hidden_size: Hidden units of the perceptron of coordinates.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule has.
+        initial_step: The step size that an untrained rule begins with.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -90,7 +94,7 @@ class AdaptiveMLP(TensorwiseRule):
         }
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
-        """Normal kernels of deviation 1/√fan-in, a hundredth of that for outputs; the biases are those of ∇ / √v."""
+        """Normal kernels of deviation 1/√fan-in, a hundredth of that for outputs; and what the class says."""
         generator = np.random.default_rng(seed)
         weights = {}
         for name, shape in self.weight_shapes.items():
@@ -100,6 +104,7 @@ class AdaptiveMLP(TensorwiseRule):
                 scale = (1.0 if "hidden" in name else 0.01) / math.sqrt(shape[1])
                 weights[name] = (scale * generator.standard_normal(shape)).astype("float32")
         weights["coordinate/output/bias"][0] = 1
+        weights["controller/skip/kernel"][0, ALIGNMENT] = INITIAL_FOLLOWING
         return weights
 
     def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:

@@ -99,7 +99,7 @@ def test_follows_a_numpy_version(gradients, weights):
     np.testing.assert_allclose(run(gradients, weights), expected, rtol=1e-3, atol=1e-6)
 
 
-def test_untrained_it_is_schedule_free_adam(gradients):
+def test_with_outputs_of_0_it_is_schedule_free_adam(gradients):
     rule = AdaptiveMLP(initial_step=0.01)
     weights = {n: v * n.endswith("bias") for n, v in rule.initial_weights().items()}
     square, z, theta = 0, np.zeros(SHAPE), np.zeros(SHAPE)
@@ -112,6 +112,18 @@ def test_untrained_it_is_schedule_free_adam(gradients):
         theta = theta + update
         x = np.average(points, axis=0, weights=np.arange(1, t + 1))
         np.testing.assert_allclose(theta, 0.1 * z + 0.9 * x, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("start", "initial_step", "sign", "end"), [(100.0, 0.01, 1, 99.4), (0.01, 0.5, -1, 1.0)])
+def test_untrained_step_sizes_grow_on_a_long_way_and_shrink_where_they_are_too_large(start, initial_step, sign, end):
+    rule, layout = AdaptiveMLP(initial_step=initial_step), Layout([(2,)])
+    state, theta = rule.initial_state(layout), np.array([start, -start], "float32")
+    for _ in range(60):
+        update, state = rule(ops.convert_to_tensor(theta), state, rule.initial_weights(), layout)
+        theta = theta + ops.convert_to_numpy(update)
+    change = float(state[1][1, 0])
+    assert sign * change > 0.5
+    assert np.abs(theta).max() < end
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6, -1.0])
