@@ -59,7 +59,7 @@ class AdaptiveMLP(TensorwiseRule):
     arXiv:1703.04782, for the agreement of successive gradients as what a step size is to follow.
 
     Args:
-        hidden_size: Hidden units of the perceptron of coordinates.
+        hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
         initial_step: The step size that an untrained rule begins with.
 
@@ -68,9 +68,9 @@ class AdaptiveMLP(TensorwiseRule):
     """
 
     def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.02) -> None:
-        for name, value in (("hidden_size", hidden_size), ("controller_size", controller_size)):
-            if value != int(value) or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {value}")
+        for name, value, least in (("hidden_size", hidden_size, 0), ("controller_size", controller_size, 1)):
+            if value != int(value) or value < least:
+                raise ValueError(f"`{name}` must be an integer of at least {least}. Received: {value}")
         if not 0 < initial_step <= LARGEST_STEP:
             raise ValueError(f"`initial_step` must be positive and at most {LARGEST_STEP}. Received: {initial_step}")
         self.hidden_size = int(hidden_size)
@@ -81,17 +81,20 @@ class AdaptiveMLP(TensorwiseRule):
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every array of φ: two layers of each perceptron, what the controller's skips, and a_k."""
         outputs = NUM_CONTROLS + NUM_SIGNALS
-        return {
+        shapes: dict[str, tuple[int, ...]] = {
             "controller/hidden/kernel": (self.controller_size, NUM_OBSERVATIONS),
             "controller/hidden/bias": (self.controller_size, 1),
             "controller/output/kernel": (outputs, self.controller_size),
             "controller/output/bias": (outputs, 1),
             "controller/skip/kernel": (outputs, NUM_OBSERVATIONS),
-            "coordinate/hidden/kernel": (self.hidden_size, NUM_DIRECTIONS + NUM_SIGNALS),
-            "coordinate/hidden/bias": (self.hidden_size, 1),
-            "coordinate/output/kernel": (NUM_DIRECTIONS, self.hidden_size),
-            "coordinate/output/bias": (NUM_DIRECTIONS, 1),
         }
+        if self.hidden_size:
+            shapes |= {
+                "coordinate/hidden/kernel": (self.hidden_size, NUM_DIRECTIONS + NUM_SIGNALS),
+                "coordinate/hidden/bias": (self.hidden_size, 1),
+                "coordinate/output/kernel": (NUM_DIRECTIONS, self.hidden_size),
+            }
+        return shapes | {"coordinate/output/bias": (NUM_DIRECTIONS, 1)}
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Normal kernels of deviation 1/√fan-in, a hundredth of that for outputs; and what the class says."""
@@ -154,6 +157,8 @@ class AdaptiveMLP(TensorwiseRule):
 
     def _mix(self, directions: Tensor, signals: Tensor, weights: Weights, layout: Layout) -> Tensor:
         """Σ_k (a_k + MLP_k(|d|)) d_k, in which |d| stands for what does not change when all gradients change sign."""
+        if not self.hidden_size:
+            return ops.sum(weights["coordinate/output/bias"] * directions, axis=0)
         inputs = ops.tanh(ops.sign(directions[0]) * directions)
         inputs = ops.concatenate([inputs, layout.spread(signals)])
         hidden = ops.relu(_dense(weights, "coordinate/hidden", inputs))

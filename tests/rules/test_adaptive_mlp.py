@@ -99,8 +99,9 @@ def test_follows_a_numpy_version(gradients, weights):
     np.testing.assert_allclose(run(gradients, weights), expected, rtol=1e-3, atol=1e-6)
 
 
-def test_with_outputs_of_0_it_is_schedule_free_adam(gradients):
-    rule = AdaptiveMLP(initial_step=0.01)
+@pytest.mark.parametrize("hidden_size", [0, 8])
+def test_with_outputs_of_0_it_is_schedule_free_adam(gradients, hidden_size):
+    rule = AdaptiveMLP(hidden_size, initial_step=0.01)
     weights = {n: v * n.endswith("bias") for n, v in rule.initial_weights().items()}
     square, z, theta = 0, np.zeros(SHAPE), np.zeros(SHAPE)
     points = []
@@ -112,6 +113,13 @@ def test_with_outputs_of_0_it_is_schedule_free_adam(gradients):
         theta = theta + update
         x = np.average(points, axis=0, weights=np.arange(1, t + 1))
         np.testing.assert_allclose(theta, 0.1 * z + 0.9 * x, rtol=1e-3, atol=1e-6)
+
+
+def test_without_a_perceptron_the_directions_are_mixed_alike_for_all_coordinates(gradients, weights):
+    silent = weights | {"coordinate/output/kernel": 0 * weights["coordinate/output/kernel"]}
+    rule = AdaptiveMLP(hidden_size=0)
+    own = {name: weights[name] for name in rule.weight_shapes}
+    np.testing.assert_allclose(run(gradients, own, rule), run(gradients, silent), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("start", "initial_step", "sign", "end"), [(100.0, 0.01, 1, 99.4), (0.01, 0.5, -1, 1.0)])
@@ -148,7 +156,7 @@ def test_it_goes_no_farther_than_the_largest_step_a_step(gradients, weights):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"hidden_size": 0}, "`hidden_size`"),
+        ({"hidden_size": -1}, "`hidden_size`"),
         ({"controller_size": 2.5}, "`controller_size`"),
         ({"initial_step": 1.1}, "`initial_step`"),
     ],
