@@ -240,6 +240,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         rivals=("general-fast",),
         baselines=("adam-default", *BASELINES, "adamw"),
         minutes=120,
+        note="Ten of the twenty so far, and without `general-fast`.",
         finish=summarize_suite,
     ),
     "ablations": Experiment(
@@ -254,7 +255,11 @@ EXPERIMENTS: dict[str, Experiment] = {
             "500-steps": (*_GLOROT, "--num_steps=500"),
         },
         rivals=tuple(f"{PREFIX}{name}" for name in TECHNIQUES if name != "base"),
-        minutes=40,
+        minutes=60,
+        note="Evolution strategies and imitation do best on the network of the meta-training itself. What transfers to "
+        "others is random scaling and, above all, a mixture of problems. Longer episodes and meta-losses that weigh "
+        "the end do best over 500 steps. A meta-loss of other examples is judged here by what it does not aim at, the "
+        "loss of training examples.",
         finish=tabulate_ablations,
     ),
     "digits": Experiment(
