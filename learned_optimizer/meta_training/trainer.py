@@ -14,7 +14,6 @@ import pandas as pd
 import tensorflow as tf
 
 from learned_optimizer.meta_training import estimators
-from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES
 from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
@@ -158,33 +157,16 @@ class MetaTrainer:
                 "`unroll_length` must divide `episode_length`. "
                 f"Received: unroll_length={unroll_length}, episode_length={', '.join(map(str, lengths))}"
             )
-        if estimator not in ESTIMATORS:
-            raise ValueError(f"`estimator` must be one of {ESTIMATORS}. Received: {estimator!r}")
-        if estimator == "nres" and episodes % 2:
-            raise ValueError(f"`episodes` must be even for 'nres', which takes them in pairs. Received: {episodes}")
-        if estimator != "backpropagation" and (coordinate_fraction < 1 or second_derivatives or recompute):
-            raise ValueError(
-                f"{estimator!r} propagates no meta-loss back: `coordinate_fraction` must be 1, `second_derivatives` "
-                f"false, and `recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
-            )
         for name, rate in (("perturbation", perturbation), ("teacher_learning_rate", teacher_learning_rate)):
             if not rate > 0:
                 raise ValueError(f"`{name}` must be positive. Received: {rate}")
-        if meta_loss not in META_LOSSES:
-            raise ValueError(f"`meta_loss` must be one of {META_LOSSES}. Received: {meta_loss!r}")
         if monitor not in MONITORS:
             raise ValueError(f"`monitor` must be one of {MONITORS}. Received: {monitor!r}")
-        if not 0 < coordinate_fraction <= 1:
-            raise ValueError(f"`coordinate_fraction` must be in (0, 1]. Received: {coordinate_fraction}")
-        if second_derivatives and coordinate_fraction < 1:
-            raise ValueError(
-                "With `second_derivatives` every coordinate depends on every other: `coordinate_fraction` must be 1. "
-                f"Received: {coordinate_fraction}"
-            )
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
-        if validation_meta_loss and estimator == "imitation":
-            raise ValueError("`validation_meta_loss` applies to a meta-loss, which 'imitation' has none of.")
+        estimators.check(
+            estimator, meta_loss, episodes, validation_meta_loss, second_derivatives, coordinate_fraction, recompute
+        )
         initial = initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
         self.rule = initial.rule
         self.problems = _several(problem)

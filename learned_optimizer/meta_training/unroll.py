@@ -145,15 +145,11 @@ def unroll(
         ]
     losses = []
     for _ in range(num_steps):
-        before = tf.reshape(carry.gradient, [-1])
-        updates, rule_state = _updates(rules, indices, before, _part_state(shares, carry.rule_state), full_phi)
-        theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
-        step = carry.step + 1
-        loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
-        following = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
+        before, problem_state = tf.reshape(carry.gradient, [-1]), carry.problem_state
+        carry = _step(evaluate, shares, rules, indices, full_phi, carry)
+        loss, gradient = carry.loss, carry.gradient
         if validation:
-            loss, gradient, _ = evaluate(theta, carry.problem_state, carry.seeds, step, validation=True)
-        carry = following
+            loss, gradient, _ = evaluate(carry.theta, problem_state, carry.seeds, carry.step, validation=True)
         after = tf.reshape(gradient, [-1])
         for number, part in enumerate(drawn):
             own = tf.gather(before, part.index)
@@ -161,7 +157,7 @@ def unroll(
             part_theta[number] += update
             loss = _differentiable(loss, part_theta[number], part.weight * tf.gather(after, part.index))
         if not drawn and not second_derivatives:
-            loss = _differentiable(loss, theta, gradient)
+            loss = _differentiable(loss, carry.theta, gradient)
         losses.append(loss)
     return tf.stack(losses), carry
 
@@ -197,16 +193,15 @@ def advance(
     indices = [_of_all_episodes(share.indices, episodes, coordinates) for share in shares]
     phi = part_weights(weights, len(shares))
 
+    evaluate = functools.partial(_evaluate, problem)
+
     def step(number: tf.Tensor, carry: Carry, losses: tf.TensorArray) -> tuple[tf.Tensor, Carry, tf.TensorArray]:
-        gradient = tf.reshape(carry.gradient, [-1])
-        updates, rule_state = _updates(rules, indices, gradient, _part_state(shares, carry.rule_state), phi)
-        theta = carry.theta + tf.reshape(_put(updates, indices), carry.theta.shape)
-        after = carry.step + 1
-        loss, gradient, problem_state = _evaluate(problem, theta, carry.problem_state, carry.seeds, after)
-        following = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, after, carry.initial_loss)
+        problem_state = carry.problem_state
+        carry = _step(evaluate, shares, rules, indices, phi, carry)
+        loss = carry.loss
         if validation:
-            loss, *_ = _evaluate(problem, theta, carry.problem_state, carry.seeds, after, validation=True)
-        return number + 1, following, losses.write(number, loss)
+            loss, *_ = evaluate(carry.theta, problem_state, carry.seeds, carry.step, validation=True)
+        return number + 1, carry, losses.write(number, loss)
 
     losses = tf.TensorArray(carry.loss.dtype, num_steps, element_shape=carry.loss.shape)
     _, carry, losses = tf.while_loop(
@@ -246,10 +241,7 @@ def follow(
         )
         difference = tf.reshape(_put(updates, indices) - update, carry.theta.shape)
         differences.append(tf.reduce_mean(tf.square(difference), axis=1))
-        theta = carry.theta + tf.reshape(update, carry.theta.shape)
-        step = carry.step + 1
-        loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
-        carry = Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
+        carry = _moved(evaluate, carry, update, rule_state)
     return tf.stack(differences), carry
 
 
@@ -291,6 +283,27 @@ def batch(problem: Problem, seed: tf.Tensor, step: tf.Tensor, validation: bool =
     if validation:
         return problem.validation_batch(fold_in(fold_in(seed, VALIDATION_STREAM), step))
     return problem.batch(fold_in(fold_in(seed, BATCH_STREAM), step))
+
+
+def _step(
+    evaluate: Callable[..., Any],
+    shares: Sequence[Share],
+    rules: Sequence[_Compiled],
+    indices: Sequence[tf.Tensor | None],
+    phi: Sequence[Weights],
+    carry: Carry,
+) -> Carry:
+    """The carry after an update of every episode."""
+    gradient = tf.reshape(carry.gradient, [-1])
+    updates, rule_state = _updates(rules, indices, gradient, _part_state(shares, carry.rule_state), phi)
+    return _moved(evaluate, carry, _put(updates, indices), rule_state)
+
+
+def _moved(evaluate: Callable[..., Any], carry: Carry, update: tf.Tensor, rule_state: State) -> Carry:
+    theta = carry.theta + tf.reshape(update, carry.theta.shape)
+    step = carry.step + 1
+    loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
+    return Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
 
 
 def _evaluate(
