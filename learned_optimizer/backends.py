@@ -28,6 +28,9 @@ def dense(gradient: Any, variable: Any) -> Any:
             # The number of rows is the variable's, which TensorFlow's own conversion does not always know.
             gradient = tf.math.unsorted_segment_sum(gradient.values, gradient.indices, shape[0])
     gradient = ops.convert_to_tensor(gradient, sparse=False)
+    if _backend() == "tensorflow" and gradient.shape.is_compatible_with(shape):
+        # In a graph, TensorFlow does not know the whole shape of some gradients, such as that of `Dense` on sequences.
+        gradient = tf.ensure_shape(gradient, shape)
     if tuple(gradient.shape) != shape:
         raise ValueError(
             f"The gradient of {variable.name} must have the variable's shape, {shape}. "

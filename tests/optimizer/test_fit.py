@@ -103,6 +103,21 @@ def test_recurrent_and_normalizing_layers(make_optimizer):
     assert np.all(np.isfinite(losses(compiled(make_optimizer(), network(*layers)))))
 
 
+def test_layers_on_sequences(make_optimizer):
+    """From minibatches whose size might vary, TensorFlow does not know the whole shape of a kernel's gradient."""
+    tokens = np.random.default_rng(0).integers(0, 50, (len(X), 4))
+    inputs = keras.Input((4,), dtype="int32")
+    x = keras.layers.Embedding(50, 6)(inputs)
+    x = keras.layers.Add()([x, keras.layers.MultiHeadAttention(2, 4)(x, x)])
+    x = keras.layers.Dense(3)(keras.layers.Dense(5, activation="gelu")(keras.layers.LayerNormalization()(x)))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(x))
+    compiled(make_optimizer(), model, jit_compile=False)
+    before = weights(model)
+    data = tf.data.Dataset.from_tensor_slices((tokens, Y)).batch(8)
+    assert np.all(np.isfinite(model.fit(data, epochs=2, shuffle=False, verbose=0).history["loss"]))
+    assert np.abs(weights(model) - before).max() > 1e-3
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(make_optimizer, policy):
     reference = losses(compiled(make_optimizer()))
