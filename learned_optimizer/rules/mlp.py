@@ -27,11 +27,14 @@ NUM_CONTROLS, NUM_SIGNALS = 4, 2
 LARGEST, SMALLEST = 1e15, 1e-18
 # Of θ: less is lost in a float32.
 SMALLEST_WAY = 1e-8
-# A step size follows the logarithm of time: at most twice as fast, and from the twentieth step on.
-CHANGE, DELAY, LARGEST_CHANGE = 2.0, 20.0, 8.0
+# A step size follows the logarithm of time: at most twice as fast, and from the tenth step on.
+CHANGE, DELAY, LARGEST_CHANGE = 2.0, 10.0, 8.0
 LARGEST_STEP = 1.0
 # The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
 ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
+# The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
+# does more than it will do later; and how much of it an untrained rule's step size follows.
+WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 6, 3.0
 
 
 class AdaptiveMLP(TensorwiseRule):
@@ -47,11 +50,11 @@ class AdaptiveMLP(TensorwiseRule):
 
     A second perceptron, the controller, is run once for each tensor. It sees how gradients agree with those before and
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
-    logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 20); it also decides on c and β. No input
+    logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
-    whose step size begins with `initial_step` and follows −cos(∇, z − x) alone: where the gradient at θ says that z,
-    which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a coordinate are 0, it
-    stays.
+    whose step size comes to `initial_step` in the first six steps, and follows −cos(∇, z − x) alone: where the gradient
+    at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a
+    coordinate are 0, it stays.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
@@ -61,13 +64,13 @@ class AdaptiveMLP(TensorwiseRule):
     Args:
         hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule begins with.
+        initial_step: The step size that an untrained rule begins with, after six steps in which it is less.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
 
-    def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.02) -> None:
+    def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.025) -> None:
         for name, value, least in (("hidden_size", hidden_size, 0), ("controller_size", controller_size, 1)):
             if value != int(value) or value < least:
                 raise ValueError(f"`{name}` must be an integer of at least {least}. Received: {value}")
@@ -108,6 +111,8 @@ class AdaptiveMLP(TensorwiseRule):
                 weights[name] = (scale * generator.standard_normal(shape)).astype("float32")
         weights["coordinate/output/bias"][0] = 1
         weights["controller/skip/kernel"][0, ALIGNMENT] = INITIAL_FOLLOWING
+        weights["controller/skip/kernel"][1, WARM_UP] = INITIAL_WARM_UP
+        weights["controller/output/bias"][1] = -INITIAL_WARM_UP
         return weights
 
     def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
@@ -235,7 +240,7 @@ def _progress(lead: Tensor, path: Tensor, count: Tensor, change: Tensor, layout:
             np.log(layout.sizes) / 5 - 1,
         ]
     )
-    seen = [straightness, change / 5, ops.minimum(ops.log(count) / 5 - 1, 1.0), ops.minimum(count / 10, 1.0)]
+    seen = [straightness, change / 5, ops.minimum(ops.log(count) / 5 - 1, 1.0), ops.minimum(count / WARM_UP_STEPS, 1.0)]
     return ops.concatenate([ops.stack(seen), _constant(constants)])
 
 

@@ -63,7 +63,7 @@ def reference(gradients, weights, initial_step):
             straightness,
             change / 5,
             min(np.log(t) / 5 - 1, 1),
-            min(t / 10, 1),
+            min(t / 6, 1),
             np.log(4) / 5 - 1,
             np.log(3) / 5 - 1,
             1,
@@ -72,7 +72,7 @@ def reference(gradients, weights, initial_step):
         hidden = np.tanh(w["controller/hidden/kernel"] @ observations + w["controller/hidden/bias"][:, 0])
         output = w["controller/output/kernel"] @ hidden + w["controller/output/bias"][:, 0]
         output = np.tanh(output + w["controller/skip/kernel"] @ observations)
-        change += 2 / (t + 20) * output[0]
+        change += 2 / (t + 10) * output[0]
         inputs = [np.tanh(np.sign(directions[0]) * d) for d in directions]
         inputs += [np.full(SHAPE, signal) for signal in output[4:]]
         hidden = np.einsum("hi,i...->h...", w["coordinate/hidden/kernel"], inputs)
@@ -102,7 +102,7 @@ def test_follows_a_numpy_version(gradients, weights):
 @pytest.mark.parametrize("hidden_size", [0, 8])
 def test_with_outputs_of_0_it_is_schedule_free_adam(gradients, hidden_size):
     rule = AdaptiveMLP(hidden_size, initial_step=0.01)
-    weights = {n: v * n.endswith("bias") for n, v in rule.initial_weights().items()}
+    weights = {n: v * (n == "coordinate/output/bias") for n, v in rule.initial_weights().items()}
     square, z, theta = 0, np.zeros(SHAPE), np.zeros(SHAPE)
     points = []
     for t, (g, update) in enumerate(zip(gradients, run(gradients, weights, rule), strict=True), start=1):
@@ -132,6 +132,15 @@ def test_untrained_step_sizes_grow_on_a_long_way_and_shrink_where_they_are_too_l
     change = float(state[1][1, 0])
     assert sign * change > 0.5
     assert np.abs(theta).max() < end
+
+
+def test_untrained_step_sizes_rise_to_the_initial_one_in_six_steps(gradients):
+    rule = AdaptiveMLP(initial_step=0.01)
+    weights = rule.initial_weights()
+    weights["controller/skip/kernel"][0] = 0
+    steps = np.abs(run(gradients[:1].repeat(8, axis=0), weights, rule)).mean(axis=(1, 2))
+    assert steps[0] == pytest.approx(0.01 / np.e, rel=0.02)  # z, x and θ are one after the first step.
+    assert (np.diff(steps[1:6]) > 0).all()
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6, -1.0])
