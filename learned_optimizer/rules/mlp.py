@@ -34,7 +34,7 @@ LARGEST_STEP = 1.0
 ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 # The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
 # does more than it will do later; and how much of it an untrained rule's step size follows.
-WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 6, 3.0
+WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
 
 
 class AdaptiveMLP(TensorwiseRule):
@@ -52,8 +52,8 @@ class AdaptiveMLP(TensorwiseRule):
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
-    whose step size comes to `initial_step` in the first six steps, and follows −cos(∇, z − x) alone: where the gradient
-    at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a
+    whose step size comes to `initial_step` in four steps, and follows −cos(∇, z − x) alone: where the gradient at θ
+    says that z, which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a
     coordinate are 0, it stays.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
@@ -64,7 +64,7 @@ class AdaptiveMLP(TensorwiseRule):
     Args:
         hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule begins with, after six steps in which it is less.
+        initial_step: The step size that an untrained rule begins with, after four steps in which it is less.
 
     Raises:
         ValueError: If an argument is out of its range.
