@@ -29,7 +29,8 @@ LARGEST, SMALLEST = 1e15, 1e-18
 SMALLEST_WAY = 1e-8
 # A step size follows the logarithm of time: at most twice as fast, and from the tenth step on.
 CHANGE, DELAY, LARGEST_CHANGE = 2.0, 10.0, 8.0
-LARGEST_STEP = 1.0
+# Where the loss has come near 0, small gradients agree for thousands of steps, until a large one comes.
+LARGEST_STEP = 0.1
 # The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
 ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 # The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
@@ -64,7 +65,8 @@ class AdaptiveMLP(TensorwiseRule):
     Args:
         hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule begins with, after four steps in which it is less.
+        initial_step: The step size that an untrained rule begins with, after four steps in which it is less; at most
+            0.1, which no step size exceeds.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -147,8 +149,9 @@ class AdaptiveMLP(TensorwiseRule):
         hidden = ops.tanh(_dense(weights, "controller/hidden", observations))
         skipped = ops.matmul(weights["controller/skip/kernel"], observations)
         output = ops.tanh(_dense(weights, "controller/output", hidden) + skipped)
-        change = ops.clip(change + CHANGE / (count + DELAY) * output[0], -LARGEST_CHANGE, LARGEST_CHANGE)
-        log_step = ops.minimum(math.log(self.initial_step) + change + output[1], math.log(LARGEST_STEP))
+        initial, largest = math.log(self.initial_step), math.log(LARGEST_STEP)
+        change = ops.clip(change + CHANGE / (count + DELAY) * output[0], -LARGEST_CHANGE, largest - initial)
+        log_step = ops.minimum(initial + change + output[1], largest)
         averaging, weight = _average(output[2], output[3], count)
 
         direction = self._mix(directions, output[NUM_CONTROLS:], weights, layout)
