@@ -16,7 +16,7 @@ HEAD = """# Results
 
 What the commands of this repository gave: the experiments of Andrychowicz et al. (2016), and some beside them. Each
 folder holds the loss of every episode (`curves.csv.gz`), a table, a picture, and the command with its seeds, versions
-and the rates that were tried (`run.json`). This page is written by `python -m learned_optimizer.experiments report`.
+and the rates that were tried (`run.json`). This page is written by `experiments.py report`.
 
 Losses at a step are means of the 10 steps that end there, over test episodes, 20 unless the command says otherwise,
 which neither meta-training nor tuning had seen. The ratio is that of the learned optimizer to the best of the

@@ -253,10 +253,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         rivals=("general-fast",),
         baselines=("adam-default", *BASELINES, "adamw"),
         minutes=120,
-        note="It loses on `cifar10-mlp`, where Adam's best rate is a tenth of the step size that `general` begins with. "
-        "Where it fits the training data best, such as `diabetes` and "
-        "`digits-residual-mlp`, its test loss is worse than Adam's. Its largest step size was chosen after `topics` had "
-        "gone wrong at 10,000 steps; nothing else about it was chosen on these tasks.",
+        note="It loses on `cifar10-mlp`, where Adam's best rate is a tenth of the step size that `general` begins "
+        "with. Where it fits the training data best, such as `diabetes` and `digits-residual-mlp`, its test loss is "
+        "worse than Adam's. Its largest step size was chosen after `topics` had gone wrong at 10,000 steps; nothing "
+        "else about it was chosen on these tasks.",
         finish=summarize_suite,
     ),
     "generalization-10000": Experiment(
@@ -266,8 +266,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         parts={task: (f"--problem={task}",) for task in LONG_TASKS},
         baselines=("adam-default", "adam"),
         minutes=40,
-        note="The first four of the ten so far. On `topics`, all of whose examples are learned in the first thousand steps, "
-        "the loss of four seeds of five rises again, from 0.001 to 0.04, in rare peaks.",
+        note="The first four of the ten so far. On `topics`, all of whose examples are learned in the first thousand "
+        "steps, the loss of four seeds of five rises again, from 0.001 to 0.04, in rare peaks.",
         finish=summarize_suite,
     ),
     "ablations": Experiment(
