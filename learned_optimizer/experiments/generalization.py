@@ -91,15 +91,16 @@ def _table(suite: pd.DataFrame, ratios: dict[str, dict[str, dict[str, np.ndarray
         "diverged",
     ]
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
-    tasks = ratios["final"]
+    # Losses, as two ratios may both be as bad as can be; of a run that diverged NaN.
+    final = suite.fillna({"final": np.inf}).pivot(index="task", columns="optimizer", values="final")
     for name in dict.fromkeys(suite["optimizer"]):
         cells = [name]
         for of_measure in ratios.values():
             mean, low, high = interquartile_mean({task: row[name] for task, row in of_measure.items() if name in row})
             cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
         for other in (LABELS["adam-default"], LABELS[REFERENCE]):
-            ahead = [row[name].mean() < row[other].mean() for row in tasks.values() if name in row and other in row]
-            cells.append(f"{sum(ahead)} of {len(ahead)}" if name != other else "")
+            both = final[[name, other]].dropna() if {name, other} <= set(final) else final[:0]
+            cells.append(f"{(both[name] < both[other]).sum()} of {len(both)}" if name != other else "")
         cells.append(f"{suite.loc[suite['optimizer'] == name, 'diverged'].mean():.1%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
