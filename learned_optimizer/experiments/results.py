@@ -71,6 +71,7 @@ def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:
     return _compare({label: curve.mean(axis=1) for label, curve in curves.items()})
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # A loss may come down to 0.
 def _compare(values: dict[str, np.ndarray]) -> Ratio:
     learned = next(label for label in values if baseline_of(label) is None)
     best = min(
