@@ -14,6 +14,9 @@ from learned_optimizer.evaluation.files import CURVES
 from learned_optimizer.evaluation.summary import bootstrap_ratio
 from learned_optimizer.evaluation.tuning import FINAL_STEPS
 
+# A loss may come down to 0, with which no other can be compared.
+SMALLEST = 1e-12
+
 
 class Ratio(NamedTuple):
     """The loss of a learned optimizer against that of the best baseline at a step, with a 95 % interval.
@@ -71,8 +74,8 @@ def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:
     return _compare({label: curve.mean(axis=1) for label, curve in curves.items()})
 
 
-@np.errstate(divide="ignore", invalid="ignore")  # A loss may come down to 0.
 def _compare(values: dict[str, np.ndarray]) -> Ratio:
+    values = {label: np.maximum(losses, SMALLEST) for label, losses in values.items()}
     learned = next(label for label in values if baseline_of(label) is None)
     best = min(
         (label for label in values if baseline_of(label)),
