@@ -99,7 +99,7 @@ def _table(suite: pd.DataFrame, ratios: dict[str, dict[str, dict[str, np.ndarray
             mean, low, high = interquartile_mean({task: row[name] for task, row in of_measure.items() if name in row})
             cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
         for other in (LABELS["adam-default"], LABELS[REFERENCE]):
-            both = final[[name, other]].dropna() if {name, other} <= set(final) else final[:0]
+            both = final.reindex(columns=[name, other]).dropna()
             cells.append(f"{(both[name] < both[other]).sum()} of {len(both)}" if name != other else "")
         cells.append(f"{suite.loc[suite['optimizer'] == name, 'diverged'].mean():.1%}")
         lines.append("| " + " | ".join(cells) + " |")
