@@ -36,6 +36,9 @@ ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 # The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
 # does more than it will do later; and how much of it an untrained rule's step size follows.
 WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
+# The observations that tell of a matrix how many rows it has, and that it is one. A kernel of more inputs than these
+# starts with smaller steps, one of fewer with larger ones.
+ROWS, MATRIX, INITIAL_ROWS = 12, 14, 64
 
 
 class AdaptiveMLP(TensorwiseRule):
@@ -53,26 +56,27 @@ class AdaptiveMLP(TensorwiseRule):
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
-    whose step size comes to `initial_step` in four steps, and follows −cos(∇, z − x) alone: where the gradient at θ
-    says that z, which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a
-    coordinate are 0, it stays.
+    whose step size comes to `initial_step` in four steps, for a kernel of n inputs to 64 / n times that, within a
+    factor of e; and then follows −cos(∇, z − x) alone: where the gradient at θ says that z, which is ahead of the mean
+    x, is on the right way, steps get longer. Where all gradients of a coordinate are 0, it stays.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
     Wichrowska et al. (2017), arXiv:1703.04813, for a part of the rule that belongs to a tensor; Baydin et al. (2018),
-    arXiv:1703.04782, for the agreement of successive gradients as what a step size is to follow.
+    arXiv:1703.04782, for the agreement of successive gradients as what a step size is to follow; Yang et al. (2022),
+    arXiv:2203.03466, for step sizes inverse to the number of inputs.
 
     Args:
         hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule begins with, after four steps in which it is less; at most
-            0.1, which no step size exceeds.
+        initial_step: The step size that an untrained rule begins with, for vectors and kernels of 64 inputs, after four
+            steps in which it is less; at most 0.1, which no step size exceeds.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
 
-    def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.025) -> None:
+    def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.02) -> None:
         for name, value, least in (("hidden_size", hidden_size, 0), ("controller_size", controller_size, 1)):
             if value != int(value) or value < least:
                 raise ValueError(f"`{name}` must be an integer of at least {least}. Received: {value}")
@@ -115,13 +119,16 @@ class AdaptiveMLP(TensorwiseRule):
         weights["controller/skip/kernel"][0, ALIGNMENT] = INITIAL_FOLLOWING
         weights["controller/skip/kernel"][1, WARM_UP] = INITIAL_WARM_UP
         weights["controller/output/bias"][1] = -INITIAL_WARM_UP
+        # log(INITIAL_ROWS / rows) for a matrix, and 0 for others; see `_progress`.
+        weights["controller/skip/kernel"][1, [ROWS, MATRIX]] = -5, math.log(INITIAL_ROWS)
+        weights["controller/output/bias"][1] -= 5
         return weights
 
     def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
         """Running means and z − x of coordinates; what the controller keeps; mean squares of rows and columns."""
         return (
             (len(MOMENTUM_DECAYS) + len(VARIANCE_DECAYS) + 1, layout.tensors),
-            (4 + len(POWER_DECAYS) + 2 * len(COSINE_DECAYS), np.arange(layout.num_tensors)),
+            (4 + len(POWER_DECAYS) + 3 * len(COSINE_DECAYS), np.arange(layout.num_tensors)),
             (1, layout.tensors_of_rows),
             (1, layout.tensors_of_columns),
         )
@@ -215,15 +222,20 @@ def _observe(
     length = _root(power)
     cosines = [along / (length * _root(previous_power))]
     cosines += [-ahead / (length * _root(lead_power, SMALLEST_WAY))]
-    power_decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (POWER_DECAYS, COSINE_DECAYS * 2))
+    power_decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (POWER_DECAYS, COSINE_DECAYS * 3))
     powers, agreements = means[: len(POWER_DECAYS)], means[len(POWER_DECAYS) :]
     powers = _mean(powers, power, power_decays)
-    agreements = _mean(agreements, ops.repeat(ops.stack(cosines), len(COSINE_DECAYS), axis=0), cosine_decays)
-    growth = ops.log(powers / _correction(power_decays, count) + SMALLEST**2)
+    unbiased = powers / _correction(power_decays, count)
+    # By it a cosine counts: after thousands of tiny gradients that agree, one large one decides.
+    weight = length / _root(unbiased[POWER_DECAYS.index(FACTORED_DECAY)])
+    weighted = ops.stack([weight * cosines[0], weight * cosines[1], weight])
+    agreements = _mean(agreements, ops.repeat(weighted, len(COSINE_DECAYS), axis=0), cosine_decays)
+    weights = ops.tile(agreements[-len(COSINE_DECAYS) :], (2, 1))
+    growth = ops.log(unbiased + SMALLEST**2)
     ratios = ops.log(measured[6:] + SMALLEST**2) - ops.log(noise + SMALLEST**2)
     observations = ops.concatenate(
         [
-            2 * agreements / _correction(cosine_decays, count),
+            2 * agreements[: -len(COSINE_DECAYS)] / weights,
             ops.clip(ratios / 5, -2.0, 2.0),
             ops.clip((growth[:-1] - growth[1:]) / 2, -2.0, 2.0),
         ]

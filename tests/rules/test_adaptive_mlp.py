@@ -10,7 +10,10 @@ SHAPE = (4, 3)
 
 @pytest.fixture
 def gradients():
-    return np.random.default_rng(0).standard_normal((12, *SHAPE)).astype("float32")
+    """Of different sizes, by which the controller weighs them."""
+    generator = np.random.default_rng(0)
+    sizes = np.exp(generator.standard_normal((12, 1, 1)))
+    return (sizes * generator.standard_normal((12, *SHAPE))).astype("float32")
 
 
 @pytest.fixture
@@ -35,8 +38,8 @@ def reference(gradients, weights, initial_step):
     w = {name: value.astype("float64") for name, value in weights.items()}
     momenta, variances = [np.zeros(SHAPE)] * 2, [np.zeros(SHAPE)] * 2
     row, column = np.zeros(SHAPE[0]), np.zeros(SHAPE[1])
-    powers, agreements, change, path = np.zeros(3), np.zeros(4), 0.0, 0.0
-    decays, cosine_decays = np.array(m.POWER_DECAYS), np.array(m.COSINE_DECAYS * 2)
+    powers, agreements, change, path = np.zeros(3), np.zeros(6), 0.0, 0.0
+    decays, cosine_decays = np.array(m.POWER_DECAYS), np.array(m.COSINE_DECAYS * 3)
     x = z = theta = np.zeros(SHAPE)
     updates = []
     for t, g in enumerate(gradients.astype("float64"), start=1):
@@ -51,13 +54,15 @@ def reference(gradients, weights, initial_step):
         directions = [g / slow, g / fast, m_hat[0] / fast, m_hat[0] / slow, m_hat[1] / fast, m_hat[1] / slow]
         directions = np.stack([*directions, g / factored])
         powers = decays * powers + (1 - decays) * (g**2).mean()
-        agreements = cosine_decays * agreements + (1 - cosine_decays) * np.array([along, along, ahead, ahead])
+        weight = np.sqrt((g**2).mean() / powers[1] * (1 - decays[1] ** t))
+        weighted = weight * np.array([along, along, ahead, ahead, 1, 1])
+        agreements = cosine_decays * agreements + (1 - cosine_decays) * weighted
         growth = np.log(powers / (1 - decays**t))
         straightness = 0 if t == 1 else -2
         if (z - x).any():
             straightness = np.clip(np.log(np.sqrt(((z - x) ** 2).mean()) / path) / 3, -2, 0)
         observations = [
-            *2 * agreements / (1 - cosine_decays**t),
+            *2 * agreements[:4] / [*agreements[4:], *agreements[4:]],
             *np.clip([np.log((a**2).mean() / (slow**2).mean()) / 5 for a in m_hat], -2, 2),
             *np.clip((growth[:2] - growth[1:]) / 2, -2, 2),
             straightness,
@@ -134,16 +139,31 @@ def test_untrained_step_sizes_grow_on_a_long_way_and_shrink_where_they_are_too_l
     assert np.abs(theta).max() < end
 
 
-def test_untrained_step_sizes_rise_to_the_initial_one_in_four_steps(gradients):
-    rule, layout = AdaptiveMLP(initial_step=0.01), Layout([SHAPE])
+@pytest.mark.parametrize(
+    ("shape", "factor"),
+    [((12,), 1), ((64, 2), 1), ((32, 2), np.exp(0.6)), ((4, 16, 2), 1), ((1024, 1), np.exp(-1)), ((2, 3), np.e)],
+)
+def test_untrained_step_sizes_rise_in_four_steps_to_the_initial_one_of_so_many_rows(shape, factor):
+    rule, layout = AdaptiveMLP(initial_step=0.01), Layout([shape])
     weights, state, ways = rule.initial_weights(), rule.initial_state(layout), [0.0]
     weights["controller/skip/kernel"][0] = 0
     for _ in range(6):
-        _, state = rule(ops.convert_to_tensor(gradients[0].ravel()), state, weights, layout)
+        _, state = rule(ops.ones(np.prod(shape)), state, weights, layout)
         ways.append(float(state[1][2, 0]))
     steps = np.diff(ways)
-    np.testing.assert_allclose(steps[[0, 3, 4, 5]], [0.01 * np.exp(np.tanh(-2.25)), 0.01, 0.01, 0.01], rtol=0.02)
+    np.testing.assert_allclose(steps[3:], 0.01 * factor, rtol=0.03)
     assert (np.diff(steps[:4]) > 0).all()
+
+
+def test_one_large_gradient_outweighs_the_tiny_ones_around_it():
+    rule, layout = AdaptiveMLP(initial_step=1e-4), Layout([(3,)])
+    state, changes = rule.initial_state(layout), []
+    for t in range(120):
+        gradient = np.full(3, 1.0 if t == 60 else -1e-6, "float32")
+        _, state = rule(ops.convert_to_tensor(gradient), state, rule.initial_weights(), layout)
+        changes.append(float(state[1][1, 0]))
+    assert (np.diff(changes[:60]) > 0).all()
+    assert (np.diff(changes[60:]) < 0).all()
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6, -1.0])
