@@ -226,8 +226,8 @@ def _observe(
     powers, agreements = means[: len(POWER_DECAYS)], means[len(POWER_DECAYS) :]
     powers = _mean(powers, power, power_decays)
     unbiased = powers / _correction(power_decays, count)
-    # By it a cosine counts: after thousands of tiny gradients that agree, one large one decides.
-    weight = length / _root(unbiased[POWER_DECAYS.index(FACTORED_DECAY)])
+    # By it a cosine counts: after thousands of tiny gradients that agree, a few large ones decide.
+    weight = length / _root(unbiased[-1])
     weighted = ops.stack([weight * cosines[0], weight * cosines[1], weight])
     agreements = _mean(agreements, ops.repeat(weighted, len(COSINE_DECAYS), axis=0), cosine_decays)
     weights = ops.tile(agreements[-len(COSINE_DECAYS) :], (2, 1))

@@ -54,7 +54,7 @@ def reference(gradients, weights, initial_step):
         directions = [g / slow, g / fast, m_hat[0] / fast, m_hat[0] / slow, m_hat[1] / fast, m_hat[1] / slow]
         directions = np.stack([*directions, g / factored])
         powers = decays * powers + (1 - decays) * (g**2).mean()
-        weight = np.sqrt((g**2).mean() / powers[1] * (1 - decays[1] ** t))
+        weight = np.sqrt((g**2).mean() / powers[2] * (1 - decays[2] ** t))
         weighted = weight * np.array([along, along, ahead, ahead, 1, 1])
         agreements = cosine_decays * agreements + (1 - cosine_decays) * weighted
         growth = np.log(powers / (1 - decays**t))
@@ -155,15 +155,14 @@ def test_untrained_step_sizes_rise_in_four_steps_to_the_initial_one_of_so_many_r
     assert (np.diff(steps[:4]) > 0).all()
 
 
-def test_one_large_gradient_outweighs_the_tiny_ones_around_it():
+def test_a_few_large_gradients_outweigh_the_tiny_ones_around_them():
     rule, layout = AdaptiveMLP(initial_step=1e-4), Layout([(3,)])
     state, changes = rule.initial_state(layout), []
-    for t in range(120):
-        gradient = np.full(3, 1.0 if t == 60 else -1e-6, "float32")
-        _, state = rule(ops.convert_to_tensor(gradient), state, rule.initial_weights(), layout)
+    for size in [-1e-6] * 300 + [1.0] * 20 + [-1e-6] * 20:
+        _, state = rule(ops.full((3,), size), state, rule.initial_weights(), layout)
         changes.append(float(state[1][1, 0]))
-    assert (np.diff(changes[:60]) > 0).all()
-    assert (np.diff(changes[60:]) < 0).all()
+    assert (np.diff(changes[:300]) > 0).all()
+    assert (np.diff(changes[320:]) < 0).all()
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6, -1.0])
