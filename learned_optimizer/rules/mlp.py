@@ -27,8 +27,8 @@ NUM_CONTROLS, NUM_SIGNALS = 4, 2
 LARGEST, SMALLEST = 1e15, 1e-18
 # Of θ: less is lost in a float32.
 SMALLEST_WAY = 1e-8
-# A step size follows the logarithm of time: at most twice as fast, and from the tenth step on.
-CHANGE, DELAY, LARGEST_CHANGE = 2.0, 10.0, 8.0
+# A step size follows the logarithm of time: at most 2.5 times as fast, and from the tenth step on.
+CHANGE, DELAY, LARGEST_CHANGE = 2.5, 10.0, 8.0
 # Where the loss has come near 0, small gradients agree for thousands of steps, until a large one comes.
 LARGEST_STEP = 0.1
 # The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
@@ -54,7 +54,7 @@ class AdaptiveMLP(TensorwiseRule):
 
     A second perceptron, the controller, is run once for each tensor. It sees how gradients agree with those before and
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
-    logarithm of the tensor's step size, a little: ℓ ← ℓ + 2 tanh(…) / (t + 10); it also decides on c and β. No input
+    logarithm of the tensor's step size, a little: ℓ ← ℓ + 2.5 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
     whose step size comes to `initial_step` in four steps, for a kernel of n inputs to 64 / n times that, within a
     factor of e; and then follows −cos(∇, z − x) alone: where the gradient at θ says that z, which is ahead of the mean

@@ -77,7 +77,7 @@ def reference(gradients, weights, initial_step):
         hidden = np.tanh(w["controller/hidden/kernel"] @ observations + w["controller/hidden/bias"][:, 0])
         output = w["controller/output/kernel"] @ hidden + w["controller/output/bias"][:, 0]
         output = np.tanh(output + w["controller/skip/kernel"] @ observations)
-        change = np.clip(change + 2 / (t + 10) * output[0], -8, np.log(0.1 / initial_step))
+        change = np.clip(change + 2.5 / (t + 10) * output[0], -8, np.log(0.1 / initial_step))
         inputs = [np.tanh(np.sign(directions[0]) * d) for d in directions]
         inputs += [np.full(SHAPE, signal) for signal in output[4:]]
         hidden = np.einsum("hi,i...->h...", w["coordinate/hidden/kernel"], inputs)
