@@ -36,9 +36,9 @@ ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 # The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
 # does more than it will do later; and how much of it an untrained rule's step size follows.
 WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
-# The observations that tell of a matrix how many rows it has, and that it is one. A kernel of more inputs than these
-# starts with smaller steps, one of fewer with larger ones.
-ROWS, MATRIX, INITIAL_ROWS = 12, 14, 64
+# The observation of how many rows a matrix has. A kernel of more inputs than 64 starts with smaller steps, one of fewer
+# with larger ones; fewer than 32 are taken for 32.
+ROWS, INITIAL_ROWS, FEWEST_ROWS = 12, 64, 32
 
 
 class AdaptiveMLP(TensorwiseRule):
@@ -56,9 +56,10 @@ class AdaptiveMLP(TensorwiseRule):
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2.5 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
-    whose step size comes to `initial_step` in four steps, for a kernel of n inputs to 64 / n times that, within a
-    factor of e; and then follows −cos(∇, z − x) alone: where the gradient at θ says that z, which is ahead of the mean
-    x, is on the right way, steps get longer. Where all gradients of a coordinate are 0, it stays.
+    whose step size comes to `initial_step` in four steps, for a kernel of n inputs to about 64 / n times that, at most
+    1.8 times and at least 1 / e of it; and then follows −cos(∇, z − x) alone: where the gradient at θ says that z,
+    which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a coordinate are 0, it
+    stays.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
@@ -119,9 +120,7 @@ class AdaptiveMLP(TensorwiseRule):
         weights["controller/skip/kernel"][0, ALIGNMENT] = INITIAL_FOLLOWING
         weights["controller/skip/kernel"][1, WARM_UP] = INITIAL_WARM_UP
         weights["controller/output/bias"][1] = -INITIAL_WARM_UP
-        # log(INITIAL_ROWS / rows) for a matrix, and 0 for others; see `_progress`.
-        weights["controller/skip/kernel"][1, [ROWS, MATRIX]] = -5, math.log(INITIAL_ROWS)
-        weights["controller/output/bias"][1] -= 5
+        weights["controller/skip/kernel"][1, ROWS] = -5  # log(64 / rows); see `_progress`.
         return weights
 
     def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
@@ -249,7 +248,7 @@ def _progress(lead: Tensor, path: Tensor, count: Tensor, change: Tensor, layout:
     straightness = ops.clip(ops.log(ahead / (path + SMALLEST_WAY)) / 3, -2.0, 0.0)
     constants = np.stack(
         [
-            layout.is_matrix * np.log(layout.num_rows) / 5 - 1,
+            layout.is_matrix * np.log(np.maximum(layout.num_rows, FEWEST_ROWS) / INITIAL_ROWS) / 5,
             layout.is_matrix * np.log(layout.num_columns) / 5 - 1,
             layout.is_matrix,
             np.log(layout.sizes) / 5 - 1,
