@@ -69,7 +69,9 @@ def test_the_estimate_is_the_slope_along_each_perturbation(preset, problem):
     losses, _ = advance(problem, shares, perturbed, carry, 4, perturbed=True)
     total = losses.numpy().sum(axis=0)
     slopes = (total[::2] - total[1::2]) / (2 * trainer.perturbation)
-    np.testing.assert_allclose(first, np.mean([s * e for s, e in zip(slopes, noise[name], strict=True)], 0), rtol=1e-3)
+    expected = np.mean([s * e for s, e in zip(slopes, noise[name], strict=True)], 0)
+    # The rounding of float32 losses, over twice the perturbation.
+    np.testing.assert_allclose(first, expected, rtol=1e-3, atol=2e-4)
 
 
 def test_its_expectation_is_the_meta_gradient():
