@@ -41,13 +41,15 @@ def main(names: list[str]) -> None:
         else:
             experiment = EXPERIMENTS[name]
             try:
-                learned = list(experiment.optimizers(values.smoke))
-                for number, optimizer in enumerate(learned):
-                    if optimizer in presets.names() and not values.retrain:
-                        continue
-                    if optimizer not in TRAINING:
-                        raise CommandError(f"--retrain: the preset {optimizer} of {name} was not meta-trained.")
-                    learned[number] = meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
+                if values.retrain and experiment.preset not in TRAINING:
+                    raise CommandError(f"--retrain: the preset {experiment.preset} of {name} was not meta-trained.")
+                trained = experiment.to_meta_train(TRAINING, presets.names(), values.retrain)
+                learned = [
+                    meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
+                    if optimizer in trained
+                    else optimizer
+                    for optimizer in experiment.optimizers(values.smoke)
+                ]
                 experiment.evaluate(out / name, learned, values.smoke, values.update_card)
             except subprocess.CalledProcessError as error:
                 raise CommandError(f"{name} was not finished; see above.") from error

@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from learned_optimizer import presets
@@ -55,6 +55,16 @@ class Experiment:
     def optimizers(self, smoke: bool = False) -> tuple[str, ...]:
         """The learned optimizers; of many rivals only one for a smoke run."""
         return (self.preset, *self.rivals)[: 2 if smoke else None]
+
+    def to_meta_train(self, training: Collection[str], shipped: Collection[str], retrain: bool = False) -> set[str]:
+        """Which of the learned optimizers are meta-trained first.
+
+        Args:
+            training: Those that it is known of how.
+            shipped: The presets.
+            retrain: Whether to meta-train presets, too; those that were not meta-trained are left as they are shipped.
+        """
+        return {name for name in self.optimizers() if name not in shipped or (retrain and name in training)}
 
     def evaluate(self, out: Path, learned: Sequence[str], smoke: bool = False, update_card: bool = False) -> None:
         """Runs evaluate.py for each part.

@@ -8,7 +8,7 @@ from pathlib import Path
 from learned_optimizer.evaluation.files import CURVES, TABLE
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.figures import plot_beside_adam
-from learned_optimizer.experiments.results import Ratio, mean_ratio, ratio_at, read_curves
+from learned_optimizer.experiments.results import Ratio, mean_ratio, one_by_one, ratio_at, read_curves
 from learned_optimizer.experiments.table import EXPERIMENTS
 from learned_optimizer.files import replaced_file
 
@@ -66,13 +66,16 @@ def _verdict(folders: list[Path], experiment: Experiment) -> str:
 def _rows(results: Path, name: str, experiment: Experiment) -> list[str]:
     rows = []
     for folder in _folders(results / name, experiment):
-        curves = read_curves(folder)
-        length = min(curve.shape[1] for curve in curves.values())
         title = folder.relative_to(results).as_posix()
-        for step in sorted({*experiment.paper, length}):
-            paper = "{:g} / {:g}".format(*experiment.paper[step]) if step in experiment.paper else ""
-            rows.append(f"| [{title}](#{name}) | step {step} | {paper} | {_cells(ratio_at(curves, step))} |")
-        rows.append(f"| | mean of {length} | | {_cells(mean_ratio(curves))} |")
+        compared = list(one_by_one(read_curves(folder)).items())
+        # Several against the paper's figures are told apart by name; elsewhere a table of the experiment has them all.
+        for label, curves in compared if experiment.paper else compared[:1]:
+            length = min(curve.shape[1] for curve in curves.values())
+            own = f": {label}" if experiment.paper and len(compared) > 1 else ""
+            for step in sorted({*experiment.paper, length}):
+                paper = "{:g} / {:g}".format(*experiment.paper[step]) if step in experiment.paper else ""
+                rows.append(f"| [{title}](#{name}){own} | step {step} | {paper} | {_cells(ratio_at(curves, step))} |")
+            rows.append(f"| | mean of {length} | | {_cells(mean_ratio(curves))} |")
     return rows
 
 

@@ -62,11 +62,16 @@ def ratio_at(curves: dict[str, np.ndarray], step: int) -> Ratio:
     return _compare({label: curve[:, step - FINAL_STEPS : step].mean(axis=1) for label, curve in curves.items()})
 
 
-def ratios_at_end(curves: dict[str, np.ndarray]) -> dict[str, Ratio]:
-    """Compares each of several learned optimizers at its last step, by label."""
+def one_by_one(curves: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """The curves of each of several learned optimizers with those of all baselines, by its label."""
     baselines = {label: curve for label, curve in curves.items() if baseline_of(label)}
     learned = {label: curve for label, curve in curves.items() if not baseline_of(label)}
-    return {label: ratio_at({label: curve, **baselines}, curve.shape[1]) for label, curve in learned.items()}
+    return {label: {label: curve, **baselines} for label, curve in learned.items()}
+
+
+def ratios_at_end(curves: dict[str, np.ndarray]) -> dict[str, Ratio]:
+    """Compares each of several learned optimizers at its last step, by label."""
+    return {label: ratio_at(alone, alone[label].shape[1]) for label, alone in one_by_one(curves).items()}
 
 
 def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:

@@ -13,7 +13,7 @@ from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.experiments import write_report
 from learned_optimizer.experiments.ablations import tabulate_ablations
-from learned_optimizer.experiments.results import mean_ratio, ratio_at, read_curves
+from learned_optimizer.experiments.results import mean_ratio, one_by_one, ratio_at, read_curves
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +57,16 @@ def test_a_step_is_compared_by_the_ten_that_end_there():
         ratio_at({"mine": ramp, "SGD (1)": ramp}, 31)
 
 
+def test_each_learned_optimizer_is_compared_alone():
+    curves = constant_curves(**{"mine": 1.0, "other": 4.0, "Adam (0.1)": 2.0})
+    apart = one_by_one(curves)
+    assert {label: list(alone) for label, alone in apart.items()} == {
+        "mine": ["mine", "Adam (0.1)"],
+        "other": ["other", "Adam (0.1)"],
+    }
+    assert ratio_at(apart["other"], 20).outcome == "higher"
+
+
 def test_a_baseline_that_diverged_is_not_the_best():
     curves = constant_curves(**{"mine": 1.0, "Adam (0.1)": np.nan, "NAG (1)": 2.0})
     assert ratio_at(curves, 20).baseline == "NAG (1)"
@@ -81,12 +91,17 @@ def test_the_page_has_what_is_there_and_pictures_that_exist(tmp_path):
     write_results(tmp_path / "quadratic", curves)
     write_results(tmp_path / "mnist", curves)
     write_results(tmp_path / "mnist-grid" / "1x5", curves)
+    write_results(tmp_path / "cifar2", constant_curves(1000, **{"cifar10": 1.0, "general": 3.0, "Adam (0.1)": 2.0}))
     page = write_report(tmp_path).read_text()
     assert "| [quadratic](#quadratic) | step 100 | 0.04 / 0.052 | 1 / 2 (Adam) |" in page.replace("1.01", "1").replace(
         "2.01", "2"
     )
     assert "mnist-grid/1x5" in page
     assert "mnist-40" not in page
+    outcomes = [
+        line.rsplit("|", 2)[1].strip() for line in page.splitlines() if line.startswith("| [cifar2](#cifar2): ")
+    ]
+    assert outcomes == ["lower", "lower", "higher", "higher"]
     assert (tmp_path / "adam-alone.png").stat().st_size > 10_000
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from learned_optimizer.experiments import EXPERIMENTS
+from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.problems import DatasetUnavailableError, load_images
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,12 @@ def test_what_was_not_meta_trained_is_not_meta_trained_again(tmp_path):
     result = run("general-mnist", "--retrain", "--smoke", f"--out={tmp_path}")
     assert result.returncode == 2
     assert "the preset general of general-mnist was not meta-trained" in result.stderr
+
+
+@pytest.mark.parametrize(("retrain", "expected"), [(False, {"new"}), (True, {"own", "new"})])
+def test_rivals_that_were_not_meta_trained_stay_as_they_are_shipped(retrain, expected):
+    experiment = Experiment("", "own", (), rivals=("new", "general"))
+    assert experiment.to_meta_train(("own", "new"), ("own", "general"), retrain) == expected
 
 
 def test_names_are_listed_and_others_refused():
