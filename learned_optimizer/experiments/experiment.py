@@ -60,9 +60,9 @@ class Experiment:
         """Which of the learned optimizers are meta-trained first.
 
         Args:
-            training: Those that it is known of how.
-            shipped: The presets.
-            retrain: Whether to meta-train presets, too; those that were not meta-trained are left as they are shipped.
+            training: The names of those that there are flags of train.py for.
+            shipped: The names of the presets.
+            retrain: Whether to meta-train presets, too; those without such flags stay as they are shipped.
         """
         return {name for name in self.optimizers() if name not in shipped or (retrain and name in training)}
 

@@ -73,7 +73,8 @@ def _rows(results: Path, name: str, experiment: Experiment) -> list[str]:
             length = min(curve.shape[1] for curve in curves.values())
             own = f": {label}" if experiment.paper and len(compared) > 1 else ""
             for step in sorted({*experiment.paper, length}):
-                paper = "{:g} / {:g}".format(*experiment.paper[step]) if step in experiment.paper else ""
+                known = step in experiment.paper and label == compared[0][0]
+                paper = "{:g} / {:g}".format(*experiment.paper[step]) if known else ""
                 rows.append(f"| [{title}](#{name}){own} | step {step} | {paper} | {_cells(ratio_at(curves, step))} |")
             rows.append(f"| | mean of {length} | | {_cells(mean_ratio(curves))} |")
     return rows

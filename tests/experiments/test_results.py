@@ -102,6 +102,7 @@ def test_the_page_has_what_is_there_and_pictures_that_exist(tmp_path):
         line.rsplit("|", 2)[1].strip() for line in page.splitlines() if line.startswith("| [cifar2](#cifar2): ")
     ]
     assert outcomes == ["lower", "lower", "higher", "higher"]
+    assert page.count("| 0.11 / 0.13 |") == 1  # The paper's figures are of its LSTM alone.
     assert (tmp_path / "adam-alone.png").stat().st_size > 10_000
 
 
