@@ -17,7 +17,7 @@ FACTORED_DECAY = 0.99
 POWER_DECAYS = (0.9, FACTORED_DECAY, 0.999)
 COSINE_DECAYS = (0.9, 0.99)
 # Of a coordinate; see `_directions`. An untrained rule takes the first.
-NUM_DIRECTIONS = 7
+NUM_DIRECTIONS = 6
 # Of a tensor; see `_observe`.
 NUM_OBSERVATIONS = 16
 # The controller's outputs: the change of the step size, a factor on it, the averaging and the weight of the average,
@@ -33,6 +33,9 @@ CHANGE, DELAY, LARGEST_CHANGE = 2.5, 10.0, 8.0
 LARGEST_STEP = 0.1
 # The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
 ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
+# The observations of how much the step size has changed and of the time, and how an untrained rule's step size follows
+# them: where gradients say nothing it grows, the less the later it is and the more it has grown.
+CHANGED, TIME, INITIAL_GROWTH, INITIAL_HOLD, INITIAL_SLOWING = 9, 10, 0.15, 0.05, 0.01
 # The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
 # does more than it will do later; and how much of it an untrained rule's step size follows.
 WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
@@ -45,7 +48,7 @@ class AdaptiveMLP(TensorwiseRule):
     """Directions like those of Adam and Adafactor, mixed by a small perceptron, with a learned step size a tensor.
 
     For every coordinate there are running means of the gradient and of its square, at several decays, and with them
-    seven directions d_k, such as ∇ / √v. A perceptron, the same for all coordinates, mixes them:
+    six directions d_k, such as ∇ / √v. A perceptron, the same for all coordinates, mixes them:
 
         d = Σ_k (a_k + MLP_k(|d|)) d_k,   u = −exp(ℓ) d / max(1, RMS(d))
 
@@ -57,9 +60,10 @@ class AdaptiveMLP(TensorwiseRule):
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2.5 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
     whose step size comes to `initial_step` in four steps, for a kernel of n inputs to about 64 / n times that, at most
-    1.8 times and at least 1 / e of it; and then follows −cos(∇, z − x) alone: where the gradient at θ says that z,
-    which is ahead of the mean x, is on the right way, steps get longer. Where all gradients of a coordinate are 0, it
-    stays.
+    1.8 times and at least 1 / e of it; and then follows −cos(∇, z − x): where the gradient at θ says that z, which is
+    ahead of the mean x, is on the right way, steps get longer. Where it says nothing they grow as well, though slowly:
+    2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ has changed so far. Where all gradients
+    of a coordinate are 0, it stays, and where they have vanished, it comes to rest.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
@@ -118,6 +122,9 @@ class AdaptiveMLP(TensorwiseRule):
                 weights[name] = (scale * generator.standard_normal(shape)).astype("float32")
         weights["coordinate/output/bias"][0] = 1
         weights["controller/skip/kernel"][0, ALIGNMENT] = INITIAL_FOLLOWING
+        # log(t) / 5 − 1 and change / 5; see `_progress`.
+        weights["controller/skip/kernel"][0, [CHANGED, TIME]] = -5 * INITIAL_HOLD, -5 * INITIAL_SLOWING
+        weights["controller/output/bias"][0] = INITIAL_GROWTH - 5 * INITIAL_SLOWING
         weights["controller/skip/kernel"][1, WARM_UP] = INITIAL_WARM_UP
         weights["controller/output/bias"][1] = -INITIAL_WARM_UP
         weights["controller/skip/kernel"][1, ROWS] = -5  # log(64 / rows); see `_progress`.
@@ -196,7 +203,7 @@ def _directions(gradient: Tensor, momenta: Tensor, variances: Tensor, factored: 
             gradient * fast,
             momenta[0] * fast,
             momenta[0] * slow,  # Adam's
-            momenta[1] * fast,
+            # Not by `fast`, which grows faster than momenta[1] shrinks where gradients have vanished.
             momenta[1] * slow,
             gradient / factored,  # Adafactor's (Shazeer and Stern, 2018, arXiv:1804.04235)
         ]
@@ -259,9 +266,9 @@ def _progress(lead: Tensor, path: Tensor, count: Tensor, change: Tensor, layout:
 
 
 def _average(averaging: Tensor, weight: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """The c and β of each tensor: with outputs of 0 those of a mean whose weights grow like t, and 0.9."""
+    """The c and β of each tensor: with outputs of 0 those of a mean whose weights grow like t, and 6/7."""
     power = 2 * ops.exp(2 * averaging)
-    return power / (count - 1 + power), ops.sigmoid(math.log(9) + 2 * weight)
+    return power / (count - 1 + power), ops.sigmoid(math.log(6) + 2 * weight)
 
 
 def _mean(mean: Tensor, value: Tensor, beta: Any) -> Tensor:
