@@ -188,13 +188,20 @@ def _in_memory(data: Any, memory_limit: int) -> Nest:
 
 
 def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initializer]:
-    """The initializers of trainable variables, by identity: Keras layers name that of `kernel` `kernel_initializer`."""
+    """The initializers of trainable variables, by identity.
+
+    Keras layers name that of `kernel` `kernel_initializer`, or `depthwise_initializer` where there is one for each
+    channel, and that of `recurrent_kernel` `recurrent_initializer`.
+    """
     found = {}
     for layer in model._flatten_layers():
         for variable in layer._trainable_variables:
-            initializer = getattr(layer, f"{variable.name}_initializer", None)
-            if isinstance(initializer, keras.initializers.Initializer):
-                found[id(variable)] = initializer
+            names = [variable.name, variable.name.removesuffix("_kernel")]
+            for name in [*names, "depthwise"] if variable.name == "kernel" else names:
+                initializer = getattr(layer, f"{name}_initializer", None)
+                if isinstance(initializer, keras.initializers.Initializer):
+                    found[id(variable)] = initializer
+                    break
     return found
 
 

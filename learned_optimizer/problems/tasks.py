@@ -128,7 +128,9 @@ def _text(data_dir: str | None, attention: bool = True) -> KerasProblem:
     inputs = keras.Input((TEXT_LENGTH,), dtype="int32")
     x = layers.Embedding(len(ALPHABET), 32)(inputs)
     if attention:
-        x = layers.Add()([x, layers.Embedding(TEXT_LENGTH, 32)(keras.ops.arange(TEXT_LENGTH)[None])])
+        # Of no input, an embedding would be a constant outside of the model, drawn anew in every process.
+        places = keras.ops.zeros_like(inputs) + keras.ops.arange(TEXT_LENGTH, dtype="int32")
+        x = layers.Add()([x, layers.Embedding(TEXT_LENGTH, 32)(places)])
         y = layers.LayerNormalization()(x)
         x = layers.Add()([x, layers.MultiHeadAttention(2, 16)(y, y, use_causal_mask=True)])
         y = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))

@@ -90,6 +90,34 @@ def test_dropout_draws_anew_in_each_step_and_the_same_for_the_same_episode(data)
     assert first not in two_steps(make_seed(2))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.GRU(3),
+        keras.layers.LSTM(3),
+        keras.layers.SeparableConv1D(3, 2),
+        keras.layers.DepthwiseConv1D(2),
+        keras.layers.MultiHeadAttention(2, 3),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_all_kernels_are_drawn_anew(layer):
+    inputs = keras.Input((6, 4))
+    x = layer(inputs, inputs) if isinstance(layer, keras.layers.MultiHeadAttention) else layer(inputs)
+    data = np.zeros((8, 6, 4), "float32"), np.zeros((8, *x.shape[1:]), "float32")
+    problem = KerasProblem(keras.Model(inputs, x), data, "mse", 4)
+    sample = tf.function(problem.sample)  # As in an episode, which is one graph.
+    first, second = sample(make_seed(1))[0], sample(make_seed(2))[0]
+    kernels = [
+        i
+        for i, shape in enumerate(problem.parameter_shapes)
+        if len(shape) > 1 and "bias" not in problem.parameter_paths[i]
+    ]
+    assert kernels
+    for i in kernels:
+        assert not np.allclose(first[i], second[i])
+
+
 def test_episodes_draw_their_initial_parameters_from_the_initializers(data):
     layer = keras.layers.Dense(500, kernel_initializer="he_normal", bias_initializer=keras.initializers.Constant(0.3))
     problem = KerasProblem(make_model(layer), data, CROSS_ENTROPY)

@@ -1,5 +1,6 @@
 """The tasks of the evaluation suite."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,6 +42,17 @@ def test_a_task_begins_at_chance_and_can_be_learned(task):
     metrics = problem.test_metrics(parameters, state)
     assert np.isfinite(float(metrics["test_loss"]))
     assert ("test_accuracy" in metrics) == (kind in CLASSES and "autoencoder" not in name)
+
+
+@pytest.mark.parametrize("name", WITHOUT_DOWNLOAD)
+def test_a_loss_is_decided_by_the_seeds_alone(name):
+    losses = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        problem = make_task(name)
+        loss, _ = problem.loss(*problem.sample(make_seed(1)), problem.batch(make_seed(2)))
+        losses.append(float(loss))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_each_next_character_is_what_is_to_be_said():
