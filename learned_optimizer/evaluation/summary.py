@@ -63,9 +63,11 @@ def summarize(
 
 
 def bootstrap_ratio(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float]:
-    """The 95 % interval of mean(values) / mean(reference), two `[episodes]` that are paired."""
+    """The 95 % interval of mean(values) / mean(reference), two `[episodes]` that are paired; 0 / 0 counts as 1."""
     index = np.random.default_rng(0).integers(len(values), size=(samples, len(values)))
-    ratios = values[index].mean(axis=1) / reference[index].mean(axis=1)
+    means, references = values[index].mean(axis=1), reference[index].mean(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where((means == 0) & (references == 0), 1, means / references)
     low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 

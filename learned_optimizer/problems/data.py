@@ -63,7 +63,8 @@ def _load_tfds(name: str, split: str, data_dir: str | None) -> tuple[np.ndarray,
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise ValueError(
             f"No data set is called {name!r}: neither 'digits' nor one of TensorFlow Datasets, whose names are listed "
-            "at https://www.tensorflow.org/datasets/catalog/overview"
+            "at https://www.tensorflow.org/datasets/catalog/overview (`evaluate.py --helpshort` names the tasks of the "
+            "evaluation suite)."
         ) from error
     try:
         with _few_retries():

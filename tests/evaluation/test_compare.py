@@ -102,6 +102,9 @@ def test_a_change_of_the_code_changes_its_digest(monkeypatch, tmp_path):
         (package / name).write_text((package / name).read_text() + "#")
         assert files.code_digest() != before
         before = files.code_digest()
+    for name in files.NOT_DECISIVE:
+        (package / "evaluation" / name).write_text("#")
+    assert files.code_digest() == before
 
 
 def test_known_baselines_are_taken_as_they_are(problem, comparison, preset):

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from learned_optimizer.evaluation import format_table, plot_curves, summarize
-from learned_optimizer.evaluation.summary import half_width
+from learned_optimizer.evaluation.summary import bootstrap_ratio, half_width
 
 
 @pytest.fixture
@@ -68,6 +68,10 @@ def test_episodes_that_diverge_are_counted_and_do_not_hide_the_others(diverged):
     assert not np.isfinite(summary.loc["SGD (1)", "final"])
     assert summary.loc["learned", "final_ratio"] == pytest.approx(0.5)
     assert "nan" in format_table(summary)
+
+
+def test_losses_of_zero_are_alike():
+    assert bootstrap_ratio(np.zeros(5), np.zeros(5)) == (1, 1)
 
 
 def test_without_baselines_there_are_no_ratios(curves):
