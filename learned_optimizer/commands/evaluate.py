@@ -43,7 +43,9 @@ def define_flags() -> None:
         "better half of them for twice as many, until all steps are made.",
         lower_bound=1,
     )
-    flags.DEFINE_boolean("reuse", True, "Take over the baselines of an earlier comparison in --out, if it was alike.")
+    flags.DEFINE_boolean(
+        "reuse", True, "Take over baselines of an earlier comparison in --out, if their losses are the same."
+    )
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", 0, 2**31 - 1)
     flags.DEFINE_boolean("update_card", False, "Write the table into the cards of the learned optimizers.")
@@ -58,7 +60,7 @@ def main() -> None:
 
     from learned_optimizer.evaluation.baselines import baseline_of
     from learned_optimizer.evaluation.compare import Comparison, compare
-    from learned_optimizer.evaluation.files import SUMMARY, TABLE, code_digest, load_comparison, save_comparison
+    from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison, save_comparison
     from learned_optimizer.evaluation.plots import plot_curves
     from learned_optimizer.evaluation.summary import format_table, summarize
     from learned_optimizer.files import replaced_file
@@ -86,7 +88,7 @@ def main() -> None:
             "commit": commit(),
             "seconds": 0.0,
             "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
-            "conditions": {"command": command_line(values, omit=NO_CONDITIONS), "code": code_digest()},
+            "conditions": command_line(values, omit=NO_CONDITIONS),
         }
 
         alike = {name: record[name] for name in ("conditions", "versions")}
@@ -94,7 +96,7 @@ def main() -> None:
 
         def report(line: str, comparison: Comparison) -> None:
             print(f"  {line}", flush=True)
-            reused = [label for label in comparison.tuned if known and label in known.tuned]
+            reused = [label for label, search in comparison.tuned.items() if known and search is known.tuned.get(label)]
             # What takes hours is not lost when it is stopped.
             save_comparison(
                 out, comparison, {**record, "seconds": round(time.perf_counter() - began, 1), "reused": reused}

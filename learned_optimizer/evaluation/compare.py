@@ -11,7 +11,7 @@ import pandas as pd
 
 from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS, FIRST_DECADES, LABELS, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
-from learned_optimizer.evaluation.tuning import Tuned, tune
+from learned_optimizer.evaluation.tuning import OBJECTIVES, Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.library import locate
 from learned_optimizer.presets.preset import PresetError
@@ -19,6 +19,9 @@ from learned_optimizer.problems.base import Problem
 
 # Apart from those of meta-training, 0 and 1.
 TUNING_STREAM, TEST_STREAM = 2, 3
+# How much alike an episode's first losses are when it is run again, and its mean: later on rounding tells, which
+# depends on the number of threads and the processor.
+FIRST_LOSSES, AT_FIRST, IN_THE_MEAN = 10, 1e-3, 1e-2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,8 @@ def compare(
         objective: What rates are chosen by; see `tune`.
         rungs: Of the search for a rate; see `tune`.
         seed: Of everything that is drawn.
-        known: An earlier comparison under the same conditions, whose baselines are taken as they are.
+        known: An earlier comparison under the same conditions. Of its baselines those are taken over whose first test
+            episode, run again, has the same losses but for rounding, as have their tuning episodes at the chosen rate.
         report: Is told of each step of the comparison, and given what there is of it.
 
     Raises:
@@ -108,34 +112,50 @@ def compare(
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
     comparison = Comparison({}, {})
     for name, optimizer in made.items():
+        episodes = Episodes(test_problem, optimizer)
         if name not in BASELINES:
-            label, learning_rate, episodes = LABELS.get(name, name), None, Episodes(test_problem, optimizer)
+            label, learning_rate = LABELS.get(name, name), None
         else:
+            tuning = episodes if test_problem is problem else Episodes(problem, _make(name))
+
+            def run(rate: float, part: float, tuning: Episodes = tuning) -> np.ndarray:
+                return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate)
+
             earlier = known.of_baseline(name) if known else None
             if known and earlier:
-                comparison.curves[earlier] = known.curves[earlier]
-                comparison.tuned[earlier] = known.tuned[earlier]
-                comparison.metrics[earlier] = known.metrics.get(earlier, {})
-                report(f"{earlier}: as measured before", comparison)
-                continue
-            episodes = Episodes(problem, optimizer)
-            search = tune(
-                lambda r, part, e=episodes: e.run(tuning_seeds, max(1, round(part * num_steps)), r),  # type: ignore[misc]
-                *FIRST_DECADES[name],
-                objective,
-                rungs,
-            )
+                rate = known.tuned[earlier].learning_rate
+                value = float(OBJECTIVES[objective](run(rate, 1.0)).mean())
+                curves = episodes.run(test_seeds[:1], num_steps, rate)
+                if _agree(known, earlier, value, curves[0], episodes.metrics):
+                    comparison.curves[earlier] = known.curves[earlier]
+                    comparison.tuned[earlier] = known.tuned[earlier]
+                    comparison.metrics[earlier] = known.metrics.get(earlier, {})
+                    report(f"{earlier}: as measured before", comparison)
+                    continue
+                report(f"{earlier}: was measured before, but with other losses than it has now", comparison)
+            search = tune(run, *FIRST_DECADES[name], objective, rungs)
             learning_rate = search.learning_rate
             label = f"{LABELS[name]} ({learning_rate:g})"
             comparison.tuned[label] = search
             report(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}", comparison)
-            if test_problem is not problem:
-                episodes = Episodes(test_problem, _make(name))
         comparison.curves[label] = episodes.run(test_seeds, num_steps, learning_rate)
         comparison.metrics[label] = episodes.metrics
         mean = comparison.curves[label].mean()
         report(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes", comparison)
     return comparison
+
+
+def _agree(
+    known: Comparison, label: str, objective: float, curve: np.ndarray, metrics: Mapping[str, np.ndarray]
+) -> bool:
+    """Whether a baseline is what it was: its objective when tuned, and its first test episode."""
+    before = known.curves[label][0]
+    if curve.shape != before.shape or not np.allclose(curve[:FIRST_LOSSES], before[:FIRST_LOSSES], rtol=AT_FIRST):
+        return False
+    measured = {name: values[0] for name, values in known.metrics.get(label, {}).items()}
+    now = [objective, curve.mean(), *(values[0] for values in metrics.values())]
+    then = [known.tuned[label].objective, before.mean(), *(measured.get(name, np.nan) for name in metrics)]
+    return bool(np.allclose(now, then, rtol=IN_THE_MEAN, atol=0.0))
 
 
 def _make(name: str) -> keras.optimizers.Optimizer:

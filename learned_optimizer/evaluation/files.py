@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,21 +15,7 @@ from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.tuning import Tuned
 from learned_optimizer.files import replaced_file
 
-# Of this folder, what comes after the curves.
-NOT_DECISIVE = ("files.py", "plots.py", "summary.py")
 CURVES, RECORD, SUMMARY, TABLE = "curves.csv.gz", "run.json", "summary.csv", "table.md"
-
-
-def code_digest() -> str:
-    """A digest of the code and data that decide a baseline's curves: problems, episodes, and tuning."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    folders = [package / "problems", package / "evaluation"]
-    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix != ".pyc"):
-        if path.is_file() and not (path.parent.name == "evaluation" and path.name in NOT_DECISIVE):
-            digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    digest.update((package / "meta_training" / "unroll.py").read_bytes())  # Draws θ_0 and minibatches from seeds.
-    return digest.hexdigest()[:16]
 
 
 def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, Any]) -> None:

@@ -37,8 +37,9 @@ ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 # them: where gradients say nothing it grows, the less the later it is and the more it has grown.
 CHANGED, TIME, INITIAL_GROWTH, INITIAL_HOLD, INITIAL_SLOWING = 9, 10, 0.15, 0.05, 0.01
 # The observation that rises from 0 to 1 in the first steps, when gradients are so alike that a step of every coordinate
-# does more than it will do later; and how much of it an untrained rule's step size follows.
-WARM_UP, WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
+# does more than it will do later; and how much of it an untrained rule's step size follows. It takes as many steps as
+# there are tensors, since what each of them does to the loss adds up; at least four.
+WARM_UP, FEWEST_WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
 # The observation of how many rows a matrix has. A kernel of more inputs than 64 starts with smaller steps, one of fewer
 # with larger ones; fewer than 32 are taken for 32.
 ROWS, INITIAL_ROWS, FEWEST_ROWS = 12, 64, 32
@@ -59,11 +60,12 @@ class AdaptiveMLP(TensorwiseRule):
     with z − x, how much of them is noise, how they grow or shrink, how straight z has gone; and changes ℓ, the
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2.5 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
-    whose step size comes to `initial_step` in four steps, for a kernel of n inputs to about 64 / n times that, at most
-    1.8 times and at least 1 / e of it; and then follows −cos(∇, z − x): where the gradient at θ says that z, which is
-    ahead of the mean x, is on the right way, steps get longer. Where it says nothing they grow as well, though slowly:
-    2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ has changed so far. Where all gradients
-    of a coordinate are 0, it stays, and where they have vanished, it comes to rest.
+    whose step size comes to `initial_step` in as many steps as there are tensors, at least four; for a kernel of n
+    inputs to about 64 / n times that, at most 1.8 times and at least 1 / e of it. It then follows −cos(∇, z − x): where
+    the gradient at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where it says
+    nothing they grow as well, though slowly: 2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ
+    has changed so far. Where all gradients of a coordinate are 0, it stays, and where they have vanished, it comes to
+    rest.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
@@ -74,8 +76,8 @@ class AdaptiveMLP(TensorwiseRule):
     Args:
         hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule begins with, for vectors and kernels of 64 inputs, after four
-            steps in which it is less; at most 0.1, which no step size exceeds.
+        initial_step: The step size that an untrained rule begins with, for vectors and kernels of 64 inputs, after
+            the first steps, in which it is less; at most 0.1, which no step size exceeds.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -261,7 +263,8 @@ def _progress(lead: Tensor, path: Tensor, count: Tensor, change: Tensor, layout:
             np.log(layout.sizes) / 5 - 1,
         ]
     )
-    seen = [straightness, change / 5, ops.minimum(ops.log(count) / 5 - 1, 1.0), ops.minimum(count / WARM_UP_STEPS, 1.0)]
+    warm_up_steps = max(layout.num_tensors // layout.copies, FEWEST_WARM_UP_STEPS)
+    seen = [straightness, change / 5, ops.minimum(ops.log(count) / 5 - 1, 1.0), ops.minimum(count / warm_up_steps, 1.0)]
     return ops.concatenate([ops.stack(seen), _constant(constants)])
 
 

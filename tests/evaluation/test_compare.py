@@ -1,12 +1,12 @@
-from pathlib import Path
-from shutil import copytree, ignore_patterns
+import dataclasses
 
 import keras
 import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset
-from learned_optimizer.evaluation import Comparison, compare, files, format_table, summarize
+from learned_optimizer.evaluation import Comparison, compare, format_table, summarize
+from learned_optimizer.evaluation.compare import FIRST_LOSSES
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.presets import PresetError
@@ -92,30 +92,54 @@ def test_what_was_saved_is_read_again_under_the_same_conditions_only(comparison,
     assert load_comparison(tmp_path) is None
 
 
-def test_a_change_of_the_code_changes_its_digest(monkeypatch, tmp_path):
-    package = tmp_path / "learned_optimizer"
-    copytree(Path(files.__file__).parents[1], package, ignore=ignore_patterns("__pycache__"))
-    before = files.code_digest()
-    monkeypatch.setattr(files, "__file__", str(package / "evaluation" / "files.py"))
-    assert files.code_digest() == before
-    for name in ("problems/neural_art.py", "evaluation/tuning.py", "meta_training/unroll.py"):
-        (package / name).write_text((package / name).read_text() + "#")
-        assert files.code_digest() != before
-        before = files.code_digest()
-    for name in files.NOT_DECISIVE:
-        (package / "evaluation" / name).write_text("#")
-    assert files.code_digest() == before
-
-
-def test_known_baselines_are_taken_as_they_are(problem, comparison, preset):
-    result, _ = comparison
-    known = Comparison({label: curves + 1 for label, curves in result.curves.items()}, result.tuned)
+def again(problem, optimizers, known, **arguments):
     lines = []
-    again = compare(problem, [preset, "sgd"], known=known, report=lambda line, _: lines.append(line), **ARGUMENTS)
-    (label,) = again.tuned
-    np.testing.assert_array_equal(again.curves[label], result.curves[label] + 1)
-    np.testing.assert_array_equal(again.curves[preset], result.curves[preset])
-    assert any("as measured before" in line for line in lines)
+    result = compare(problem, optimizers, known=known, report=lambda line, _: lines.append(line), **arguments)
+    return result, "\n".join(lines)
+
+
+def test_known_baselines_that_run_as_before_are_taken_as_they_are(problem, comparison, preset):
+    result, _ = comparison
+    # Of the first test episode what is alike but for rounding; the others are not run again.
+    marked = {label: np.concatenate([curves[:1] * 1.0001, curves[1:] + 1]) for label, curves in result.curves.items()}
+    found, lines = again(problem, [preset, "sgd"], Comparison(marked, result.tuned), **ARGUMENTS)
+    (label,) = found.tuned
+    np.testing.assert_array_equal(found.curves[label], marked[label])
+    np.testing.assert_array_equal(found.curves[preset], result.curves[preset])
+    assert "as measured before" in lines and "rates tried" not in lines
+
+
+@pytest.mark.parametrize("changed", ["first losses", "mean", "objective", "steps"])
+def test_known_baselines_that_run_otherwise_are_tuned_again(problem, comparison, changed):
+    result, _ = comparison
+    ((label, search),) = result.tuned.items()
+    curves = result.curves[label].copy()
+    if changed == "first losses":
+        curves[0, 1] *= 1.002
+    elif changed == "steps":
+        curves = np.concatenate([curves, curves], axis=1)
+    elif changed == "objective":
+        search = dataclasses.replace(search, objective=1.02 * search.objective)
+    arguments = ARGUMENTS
+    if changed == "mean":  # After the first losses, which are the same.
+        arguments = ARGUMENTS | {"num_steps": 30}
+        known = compare(problem, ["sgd"], **arguments)
+        ((label, search),) = known.tuned.items()
+        curves = known.curves[label].copy()
+        curves[0, FIRST_LOSSES:] *= 1.5
+    known = Comparison({label: curves}, {label: search})
+    found, lines = again(problem, ["sgd"], known, **arguments)
+    assert "with other losses than it has now" in lines and "rates tried" in lines
+    np.testing.assert_array_equal(
+        found.curves[next(iter(found.tuned))], compare(problem, ["sgd"], **arguments).curves[next(iter(found.tuned))]
+    )
+
+
+def test_known_baselines_of_another_problem_are_tuned_again(comparison):
+    result, _ = comparison
+    other = Quadratic(dimension=2, functions=2, stddev=0.5)
+    found, lines = again(other, ["sgd"], Comparison(result.curves, result.tuned), **ARGUMENTS)
+    assert "rates tried" in lines and not np.allclose(*(r.curves[next(iter(r.tuned))] for r in (found, result)))
 
 
 def test_adam_at_its_default_rate_is_not_tuned(problem):

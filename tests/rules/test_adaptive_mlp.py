@@ -142,15 +142,19 @@ def test_untrained_step_sizes_grow_on_a_long_way_and_shrink_where_they_are_too_l
 @pytest.mark.parametrize(
     ("shape", "ratio"), [((12,), 1), ((64, 2), 1), ((4, 32, 2), 1 / 2), ((1024, 1), 1 / 16), ((2, 3), 2)]
 )
-def test_untrained_step_sizes_rise_in_four_steps_to_the_initial_one_of_so_many_rows(shape, ratio):
-    rule, layout = AdaptiveMLP(initial_step=0.01), Layout([shape])
-    weights, state, ways = rule.initial_weights(), rule.initial_state(layout), [0.0]
+@pytest.mark.parametrize(("tensors", "copies", "steps"), [(1, 1, 4), (2, 3, 4), (6, 1, 6), (7, 2, 7), (16, 1, 16)])
+def test_untrained_step_sizes_rise_in_a_step_a_tensor_to_the_initial_one_of_so_many_rows(
+    shape, ratio, tensors, copies, steps
+):
+    rule, layout = AdaptiveMLP(initial_step=0.01), Layout([shape] * tensors).times(copies)
+    weights, state, ways = rule.initial_weights(), rule.initial_state(layout), [np.zeros(layout.num_tensors)]
     weights["controller/skip/kernel"][0] = weights["controller/output/bias"][0] = 0
-    for _ in range(6):
-        _, state = rule(ops.ones(np.prod(shape)), state, weights, layout)
-        ways.append(float(state[1][2, 0]))
-    warm_up = np.array([-2.25, -1.5, -0.75, 0, 0, 0])
-    np.testing.assert_allclose(np.diff(ways), 0.01 * np.exp(np.tanh(warm_up + np.log(ratio))), rtol=0.02)
+    for _ in range(steps + 2):
+        _, state = rule(ops.ones(layout.num_coordinates), state, weights, layout)
+        ways.append(ops.convert_to_numpy(state[1][2]))
+    warm_up = np.minimum(3 * np.arange(1, steps + 3) / steps, 3) - 3
+    expected = 0.01 * np.exp(np.tanh(warm_up + np.log(ratio)))
+    np.testing.assert_allclose(np.diff(ways, axis=0), np.tile(expected[:, None], layout.num_tensors), rtol=0.02)
 
 
 def test_untrained_step_sizes_grow_slowly_where_gradients_say_nothing():

@@ -78,19 +78,26 @@ def test_state_starts_at_zero_and_keeps_its_shapes(rule, gradients):
     assert updates.dtype == np.float32 and all(part.dtype == np.float32 for part in state)
 
 
-def test_tensors_do_not_know_of_each_other(tensorwise):
+def test_tensors_know_of_each_other_only_how_many_they_are(tensorwise):
     shapes = [(), (4, 3), (5,), (2, 3, 3, 4), (1, 1)]
     layout = Layout(shapes)
-    gradients = np.random.default_rng(3).normal(size=(3, layout.num_coordinates)).astype("float32")
+    generator = np.random.default_rng(3)
+    gradients = generator.normal(size=(3, layout.num_coordinates)).astype("float32")
     updates, state = run(tensorwise, gradients, shapes=shapes)
     assert updates.all()
     parts = tensorwise.state_parts(layout)
     for number, shape in enumerate(shapes):
         own = layout.tensors == number
-        alone, alone_state = run(tensorwise, gradients[:, own], shapes=[shape])
-        np.testing.assert_allclose(updates[:, own], alone, rtol=1e-5, atol=1e-8)
-        for part, alone_part, (_, tensors) in zip(state, alone_state, parts, strict=True):
-            np.testing.assert_allclose(part[:, tensors == number], alone_part, rtol=1e-5, atol=1e-8)
+        # Others in place of those beside it.
+        others = generator.normal(size=(3, 2 * (len(shapes) - 1))).astype("float32")
+        among = [shape, *[(2,)] * (len(shapes) - 1)]
+        found, found_state = run(tensorwise, np.concatenate([gradients[:, own], others], axis=1), shapes=among)
+        np.testing.assert_allclose(updates[:, own], found[:, : own.sum()], rtol=1e-5, atol=1e-8)
+        tensors_among = tensorwise.state_parts(Layout(among))
+        for part, part_among, (_, tensors), (_, tensors_of) in zip(
+            state, found_state, parts, tensors_among, strict=True
+        ):
+            np.testing.assert_allclose(part[:, tensors == number], part_among[:, tensors_of == 0], rtol=1e-5, atol=1e-8)
 
 
 def test_a_tensorwise_rule_does_not_know_the_order_of_rows_and_columns(tensorwise):
