@@ -131,7 +131,10 @@ def main() -> None:
 
 
 def _title(values: flags.FlagValues) -> str:
-    title = f"{values.problem}: mean of {values.test_episodes} episodes, 95 % band"
+    problem = problem_flags.given(values, omit=("data_dir", "initialization"))
+    title = (
+        f"{problem.removeprefix('--problem=').replace(' --', ', ')}\nmean of {values.test_episodes} episodes, 95 % band"
+    )
     if values.problem in ("quadratic", "neural-art", *TASKS):
         return title
     return f"{title}; {' or '.join(values.initialization)} initial weights"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from absl import flags
@@ -137,10 +137,10 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     return NETWORKS[network](values.problem, **options)
 
 
-def given(values: flags.FlagValues) -> str:
-    """The flags that were given of the problem, as they can be typed again."""
+def given(values: flags.FlagValues, omit: Collection[str] = ()) -> str:
+    """The flags that were given of the problem, as they can be typed again; but for those to omit."""
     names = dict.fromkeys((*QUADRATIC_FLAGS, *ART_FLAGS, *CLASSIFIER_FLAGS))
-    present = [values["problem"], *(values[name] for name in names if values[name].present)]
+    present = [values["problem"], *(values[name] for name in names if values[name].present and name not in omit)]
     return shlex.join(line for flag in present for line in flag.serialize().splitlines())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,16 @@ import numpy as np
 from learned_optimizer.evaluation.summary import half_width
 from learned_optimizer.files import replaced_file
 
+# Of a line: noise of single minibatches would hide the lines beneath.
+MOST_POINTS = 250
+
 
 def plot_curves(
     curves: Mapping[str, np.ndarray], path: str | Path, title: str = "", emphasized: Collection[str] = ()
 ) -> None:
     """Draws the mean loss of each optimizer against the step, on a log scale, with its 95 % band.
+
+    Of more than 250 steps a point of a line is the mean of several, and the axis says of how many.
 
     Args:
         curves: Losses by label, `[episodes, steps]`.
@@ -35,8 +41,11 @@ def plot_curves(
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasized: Collection[str]) -> None:
     """Draws what `plot_curves` does, into axes of matplotlib."""
-    for label, values in curves.items():
-        steps = np.arange(values.shape[1])
+    width = max([math.ceil(values.shape[1] / MOST_POINTS) for values in curves.values()], default=1)
+    for label, losses in curves.items():
+        starts = np.arange(0, losses.shape[1], width)
+        counts = np.diff([*starts, losses.shape[1]])
+        values, steps = np.add.reduceat(losses, starts, axis=1) / counts, starts + (counts - 1) / 2
         mean, half = values.mean(axis=0), half_width(values)
         strong = label in emphasized
         (line,) = axes.plot(steps, mean, label=label, linewidth=2.5 if strong else 1.2, zorder=3 if strong else 2)
@@ -44,7 +53,8 @@ def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasi
         axes.fill_between(
             steps, np.maximum(mean - half, mean * 0.01), mean + half, color=line.get_color(), alpha=0.15, linewidth=0
         )
-    axes.set(yscale="log", xlabel="step", ylabel="loss", title=title)
+    ylabel = "loss" if width == 1 else f"loss, mean of {width} steps"
+    axes.set(yscale="log", xlabel="step", ylabel=ylabel, title=title)
     axes.margins(x=0.01)
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False)

@@ -1,9 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from learned_optimizer.evaluation import format_table, plot_curves, summarize
+from learned_optimizer.evaluation.plots import draw_curves
 from learned_optimizer.evaluation.summary import bootstrap_ratio, half_width
 
 
@@ -100,3 +102,15 @@ def test_picture_is_written(curves, diverged, tmp_path):
     plot_curves(curves, tmp_path / "new" / "curves.svg")
     assert "<svg" in (tmp_path / "new" / "curves.svg").read_text()
     assert len(list((tmp_path / "new").iterdir())) == 3
+
+
+@pytest.mark.parametrize(("steps", "width"), [(250, 1), (251, 2), (1000, 4), (1003, 5)])
+def test_points_of_a_long_line_are_means_of_as_many_steps_as_the_axis_says(steps, width):
+    axes = Figure().subplots()
+    losses = np.random.default_rng(1).uniform(1, 2, (3, steps))
+    draw_curves(axes, {"learned": losses}, "title", [])
+    (line,) = axes.get_lines()
+    chunks = [slice(start, min(start + width, steps)) for start in range(0, steps, width)]
+    np.testing.assert_allclose(line.get_ydata(), [losses[:, chunk].mean() for chunk in chunks])
+    np.testing.assert_allclose(line.get_xdata(), [np.arange(steps)[chunk].mean() for chunk in chunks])
+    assert axes.get_ylabel() == ("loss" if width == 1 else f"loss, mean of {width} steps")
