@@ -119,7 +119,7 @@ def test_known_baselines_that_run_otherwise_are_tuned_again(problem, comparison,
     elif changed == "steps":
         curves = np.concatenate([curves, curves], axis=1)
     elif changed == "objective":
-        search = dataclasses.replace(search, objective=1.02 * search.objective)
+        search = dataclasses.replace(search, objective=1.06 * search.objective)
     arguments = ARGUMENTS
     if changed == "mean":  # After the first losses, which are the same.
         arguments = ARGUMENTS | {"num_steps": 30}
