@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -41,6 +41,15 @@ class Comparison:
     def of_baseline(self, name: str) -> str | None:
         """The label of a baseline, of `BASELINES`, if its curves are there."""
         return next((label for label in self.curves if label in self.tuned and baseline_of(label) == name), None)
+
+    def joined(self, other: Comparison, labels: Iterable[str]) -> Comparison:
+        """This comparison, and what another has under the labels."""
+        labels = list(labels)
+        return Comparison(
+            self.curves | {label: other.curves[label] for label in labels},
+            self.tuned | {label: other.tuned[label] for label in labels},
+            self.metrics | {label: other.metrics.get(label, {}) for label in labels},
+        )
 
     @classmethod
     def from_frame(
@@ -98,7 +107,8 @@ def compare(
         seed: Of everything that is drawn.
         known: An earlier comparison under the same conditions. Of its baselines those are taken over whose first test
             episode, run again, has the same losses but for rounding, as have their tuning episodes at the chosen rate.
-        report: Is told of each step of the comparison, and given what there is of it.
+        report: Is told of each step of the comparison, and given what there is of it, with those known baselines that
+            have not been run again yet: who saves it loses none of them when the comparison is stopped.
 
     Raises:
         ValueError: If an optimizer is named twice.
@@ -111,6 +121,11 @@ def compare(
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
     comparison = Comparison({}, {})
+    unchecked = {name: label for name in optimizers if known and (label := known.of_baseline(name))}
+
+    def tell(line: str) -> None:
+        report(line, comparison.joined(known, unchecked.values()) if known else comparison)
+
     for name, optimizer in made.items():
         episodes = Episodes(test_problem, optimizer)
         if name not in BASELINES:
@@ -121,27 +136,25 @@ def compare(
             def run(rate: float, part: float, tuning: Episodes = tuning) -> np.ndarray:
                 return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate)
 
-            earlier = known.of_baseline(name) if known else None
+            earlier = unchecked.pop(name, None)
             if known and earlier:
                 rate = known.tuned[earlier].learning_rate
                 value = float(OBJECTIVES[objective](run(rate, 1.0)).mean())
                 curves = episodes.run(test_seeds[:1], num_steps, rate)
                 if _agree(known, earlier, value, curves[0], episodes.metrics):
-                    comparison.curves[earlier] = known.curves[earlier]
-                    comparison.tuned[earlier] = known.tuned[earlier]
-                    comparison.metrics[earlier] = known.metrics.get(earlier, {})
-                    report(f"{earlier}: as measured before", comparison)
+                    comparison = comparison.joined(known, [earlier])
+                    tell(f"{earlier}: as measured before")
                     continue
-                report(f"{earlier}: was measured before, but with other losses than it has now", comparison)
+                tell(f"{earlier}: was measured before, but with other losses than it has now")
             search = tune(run, *FIRST_DECADES[name], objective, rungs)
             learning_rate = search.learning_rate
             label = f"{LABELS[name]} ({learning_rate:g})"
             comparison.tuned[label] = search
-            report(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}", comparison)
+            tell(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
         comparison.curves[label] = episodes.run(test_seeds, num_steps, learning_rate)
         comparison.metrics[label] = episodes.metrics
         mean = comparison.curves[label].mean()
-        report(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes", comparison)
+        tell(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes")
     return comparison
 
 

@@ -135,6 +135,25 @@ def test_known_baselines_that_run_otherwise_are_tuned_again(problem, comparison,
     )
 
 
+def test_known_baselines_are_in_every_report_until_they_are_found_changed(problem, comparison, preset):
+    result, _ = comparison
+    ((label, search),) = result.tuned.items()
+    for curves, there in ((result.curves[label], True), (result.curves[label] + 1, False)):
+        reports = []
+        compare(
+            problem,
+            [preset, "sgd"],
+            known=Comparison({label: curves}, {label: search}),
+            report=lambda _, part, reports=reports: reports.append(part),
+            **ARGUMENTS,
+        )
+        # After the preset, which comes first: what is saved then is all that there will be if it is stopped.
+        assert list(reports[0].curves) == [preset, label] and reports[0].tuned == {label: search}
+        np.testing.assert_array_equal(reports[0].curves[label], curves)
+        assert (label in reports[1].curves) == there
+        np.testing.assert_array_equal(reports[-1].curves[label], result.curves[label])
+
+
 def test_known_baselines_of_another_problem_are_tuned_again(comparison):
     result, _ = comparison
     other = Quadratic(dimension=2, functions=2, stddev=0.5)
