@@ -93,6 +93,10 @@ def _cnn(
     return body
 
 
+def _wide_cnn(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.Dense(1024, activation="relu")(_cnn((64, 128, 256), "relu", normalized=False)(x))
+
+
 def _residual(channels: int, blocks: int) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
     def body(x: keras.KerasTensor) -> keras.KerasTensor:
         x = layers.Conv2D(channels, 3, strides=2, padding="same")(x)
@@ -121,25 +125,36 @@ def _recurrent(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.GRU(32, unroll=True)(layers.Reshape((8, 8))(x))
 
 
-def _text(data_dir: str | None, attention: bool = True) -> KerasProblem:
-    """A model that continues sentences character by character: an embedding, and attention or a convolution."""
+def _text(data_dir: str | None, body: Callable[[keras.KerasTensor], keras.KerasTensor]) -> KerasProblem:
+    """A model that continues sentences character by character; `body` makes features of them."""
     del data_dir
     train, test = _sentences(4_000, seed=0), _sentences(500, seed=1)
     inputs = keras.Input((TEXT_LENGTH,), dtype="int32")
-    x = layers.Embedding(len(ALPHABET), 32)(inputs)
-    if attention:
+    outputs = layers.Dense(len(ALPHABET), activation="softmax")(body(inputs))
+    return KerasProblem(keras.Model(inputs, outputs), train, CROSS_ENTROPY, 32, test_data=test)
+
+
+def _transformer(blocks: int, width: int, heads: int, hidden: int) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    def body(inputs: keras.KerasTensor) -> keras.KerasTensor:
+        x = layers.Embedding(len(ALPHABET), width)(inputs)
         # Of no input, an embedding would be a constant outside of the model, drawn anew in every process.
         places = keras.ops.zeros_like(inputs) + keras.ops.arange(TEXT_LENGTH, dtype="int32")
-        x = layers.Add()([x, layers.Embedding(TEXT_LENGTH, 32)(places)])
-        y = layers.LayerNormalization()(x)
-        x = layers.Add()([x, layers.MultiHeadAttention(2, 16)(y, y, use_causal_mask=True)])
-        y = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))
-        x = layers.LayerNormalization()(layers.Add()([x, layers.Dense(32)(y)]))
-    else:
-        for dilation in (1, 2, 4):
-            x = layers.Conv1D(32, 3, padding="causal", dilation_rate=dilation, activation="relu")(x)
-    outputs = layers.Dense(len(ALPHABET), activation="softmax")(x)
-    return KerasProblem(keras.Model(inputs, outputs), train, CROSS_ENTROPY, 32, test_data=test)
+        x = layers.Add()([x, layers.Embedding(TEXT_LENGTH, width)(places)])
+        for _ in range(blocks):
+            y = layers.LayerNormalization()(x)
+            x = layers.Add()([x, layers.MultiHeadAttention(heads, width // heads)(y, y, use_causal_mask=True)])
+            y = layers.Dense(hidden, activation="gelu")(layers.LayerNormalization()(x))
+            x = layers.Add()([x, layers.Dense(width)(y)])
+        return layers.LayerNormalization()(x)
+
+    return body
+
+
+def _dilated(inputs: keras.KerasTensor) -> keras.KerasTensor:
+    x = layers.Embedding(len(ALPHABET), 32)(inputs)
+    for dilation in (1, 2, 4):
+        x = layers.Conv1D(32, 3, padding="causal", dilation_rate=dilation, activation="relu")(x)
+    return x
 
 
 def _sentences(count: int, seed: int) -> Data:
@@ -236,8 +251,8 @@ def _classify(
 TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     "waves": _waves,
     "diabetes": _diabetes,
-    "text-attention": _text,
-    "text-convolution": functools.partial(_text, attention=False),
+    "text-attention": functools.partial(_text, body=_transformer(blocks=1, width=32, heads=2, hidden=64)),
+    "text-convolution": functools.partial(_text, body=_dilated),
     "topics": _topics,
     "mnist-linear-512": _classify("mnist", _mlp((), "relu"), 512),
     "mnist-mlp-relu": _classify("mnist", _mlp((64,), "relu"), 64),
@@ -254,4 +269,8 @@ TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     "cifar10-cnn": _classify("cifar10", _cnn((16, 32), "gelu", normalized=False), 64),
     "cifar10-cnn-bn": _classify("cifar10", _cnn((16, 32), "relu", normalized=True), 64),
     "cifar10-residual": _classify("cifar10", _residual(16, 2), 32),
+    # Of 1.4 to 1.9 million parameters.
+    "mnist-mlp-1024": _classify("mnist", _mlp((1024, 1024), "relu"), 128),
+    "cifar10-cnn-256": _classify("cifar10", _wide_cnn, 64),
+    "text-transformer-256": functools.partial(_text, body=_transformer(blocks=2, width=256, heads=4, hidden=1024)),
 }

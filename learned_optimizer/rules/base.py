@@ -78,7 +78,7 @@ class CoordinatewiseRule(Rule):
 
 
 class TensorwiseRule(Rule):
-    """A rule in which a coordinate's update may depend on all of its tensor, and on how many tensors there are.
+    """A rule in which a coordinate's update may depend on all of its tensor, and on how many tensors and coordinates there are.
 
     A gradient is that of several tensors, one after the other as one vector, with their `Layout`.
     """

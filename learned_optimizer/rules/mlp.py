@@ -29,6 +29,9 @@ LARGEST, SMALLEST = 1e15, 1e-18
 SMALLEST_WAY = 1e-8
 # A step size follows the logarithm of time: at most 2.5 times as fast, and from the tenth step on.
 CHANGE, DELAY, LARGEST_CHANGE = 2.5, 10.0, 8.0
+# A step of every coordinate at once does the more the more there are: an untrained rule's step sizes are for networks of
+# at most so many coordinates, and for larger ones inverse to the square root of their number.
+MOST_COORDINATES = 2**16
 # Where the loss has come near 0, small gradients agree for thousands of steps, until a large one comes.
 LARGEST_STEP = 0.1
 # The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
@@ -61,7 +64,8 @@ class AdaptiveMLP(TensorwiseRule):
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2.5 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
     whose step size comes to `initial_step` in as many steps as there are tensors, at least four; for a kernel of n
-    inputs to about 64 / n times that, at most 1.8 times and at least 1 / e of it. It then follows −cos(∇, z − x): where
+    inputs to about 64 / n times that, at most 1.8 times and at least 1 / e of it; and if all tensors together have more
+    than 65,536 coordinates, N, to √(65,536 / N) times that. It then follows −cos(∇, z − x): where
     the gradient at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where it says
     nothing they grow as well, though slowly: 2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ
     has changed so far. Where all gradients of a coordinate are 0, it stays, and where they have vanished, it comes to
@@ -71,13 +75,15 @@ class AdaptiveMLP(TensorwiseRule):
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
     Wichrowska et al. (2017), arXiv:1703.04813, for a part of the rule that belongs to a tensor; Baydin et al. (2018),
     arXiv:1703.04782, for the agreement of successive gradients as what a step size is to follow; Yang et al. (2022),
-    arXiv:2203.03466, for step sizes inverse to the number of inputs.
+    arXiv:2203.03466, for step sizes inverse to the number of inputs; Brown et al. (2020), arXiv:2005.14165, table 2.1,
+    for smaller ones in larger networks, there with an exponent of about a third.
 
     Args:
         hidden_size: Hidden units of the perceptron of coordinates; 0 for none, d = Σ_k a_k d_k, which is faster.
         controller_size: Hidden units of the controller.
-        initial_step: The step size that an untrained rule begins with, for vectors and kernels of 64 inputs, after
-            the first steps, in which it is less; at most 0.1, which no step size exceeds.
+        initial_step: The step size that an untrained rule begins with, for vectors and kernels of 64 inputs in networks
+            of at most 65,536 coordinates, after the first steps, in which it is less; at most 0.1, which no step size
+            exceeds.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -164,7 +170,8 @@ class AdaptiveMLP(TensorwiseRule):
         hidden = ops.tanh(_dense(weights, "controller/hidden", observations))
         skipped = ops.matmul(weights["controller/skip/kernel"], observations)
         output = ops.tanh(_dense(weights, "controller/output", hidden) + skipped)
-        initial, largest = math.log(self.initial_step), math.log(LARGEST_STEP)
+        excess = max(layout.num_coordinates / layout.copies / MOST_COORDINATES, 1.0)
+        initial, largest = math.log(self.initial_step / math.sqrt(excess)), math.log(LARGEST_STEP)
         change = ops.clip(change + CHANGE / (count + DELAY) * output[0], -LARGEST_CHANGE, largest - initial)
         log_step = ops.minimum(initial + change + output[1], largest)
         averaging, weight = _average(output[2], output[3], count)

@@ -157,6 +157,21 @@ def test_untrained_step_sizes_rise_in_a_step_a_tensor_to_the_initial_one_of_so_m
     np.testing.assert_allclose(np.diff(ways, axis=0), np.tile(expected[:, None], layout.num_tensors), rtol=0.02)
 
 
+@pytest.mark.parametrize(("extra", "ratio"), [(2**15, 1), (2**16 - 4, 1), (2**18 - 4, 1 / 2), (2**20 - 4, 1 / 4)])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_untrained_step_sizes_are_inverse_to_the_root_of_the_number_of_coordinates_of_a_large_network(
+    extra, ratio, copies
+):
+    ways = []
+    for shapes in ([(4,)], [(4,), (extra,)]):
+        rule, layout = AdaptiveMLP(), Layout(shapes).times(copies)
+        state = rule.initial_state(layout)
+        for _ in range(3):
+            _, state = rule(ops.ones(layout.num_coordinates), state, rule.initial_weights(), layout)
+        ways.append(float(state[1][2, 0]))
+    assert ways[1] / ways[0] == pytest.approx(ratio, rel=1e-4)
+
+
 def test_untrained_step_sizes_grow_slowly_where_gradients_say_nothing():
     rule, layout = AdaptiveMLP(), Layout([(4,)])
     weights, state = rule.initial_weights(), rule.initial_state(layout)
