@@ -29,8 +29,8 @@ LARGEST, SMALLEST = 1e15, 1e-18
 SMALLEST_WAY = 1e-8
 # A step size follows the logarithm of time: at most 2.5 times as fast, and from the tenth step on.
 CHANGE, DELAY, LARGEST_CHANGE = 2.5, 10.0, 8.0
-# A step of every coordinate at once does the more the more there are: an untrained rule's step sizes are for networks of
-# at most so many coordinates, and for larger ones inverse to the square root of their number.
+# The more coordinates there are, the more a step of them all does at once: an untrained rule's step sizes are for
+# networks of at most so many, and for larger ones inverse to the square root of their number.
 MOST_COORDINATES = 2**16
 # Where the loss has come near 0, small gradients agree for thousands of steps, until a large one comes.
 LARGEST_STEP = 0.1
