@@ -78,7 +78,7 @@ def test_state_starts_at_zero_and_keeps_its_shapes(rule, gradients):
     assert updates.dtype == np.float32 and all(part.dtype == np.float32 for part in state)
 
 
-def test_tensors_know_of_each_other_only_how_many_they_are(tensorwise):
+def test_tensors_know_of_each_other_only_how_many_and_how_large_they_are(tensorwise):
     shapes = [(), (4, 3), (5,), (2, 3, 3, 4), (1, 1)]
     layout = Layout(shapes)
     generator = np.random.default_rng(3)
