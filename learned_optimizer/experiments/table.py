@@ -190,7 +190,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         (*_MNIST, *_GLOROT),
     ),
     "mnist-200": Experiment(
-        "It keeps its lead to 200 steps, though it was trained on 100 (figure 4, right).",
+        "It keeps its lead to 200 steps (figure 4, right), of which the paper's optimizer was trained on 100.",
         "mnist",
         (*_MNIST, "--num_steps=200"),
         paper={200: (0.21, 0.26)},
@@ -200,7 +200,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         claimed="lower",
     ),
     "mnist-1000": Experiment(
-        "Ten times longer than it was trained on, it does not hold up (not in the paper).",
+        "Five times longer than it was trained on, it does not hold up (not in the paper).",
         "mnist",
         (*_MNIST, "--num_steps=1000"),
         minutes=8,
