@@ -131,10 +131,11 @@ def main() -> None:
 
 
 def _title(values: flags.FlagValues) -> str:
+    from learned_optimizer.evaluation.plots import name_band
+
     problem = problem_flags.given(values, omit=("data_dir", "initialization"))
-    title = (
-        f"{problem.removeprefix('--problem=').replace(' --', ', ')}\nmean of {values.test_episodes} episodes, 95 % band"
-    )
+    problem = problem.removeprefix("--problem=").replace(" --", ", ")
+    title = f"{problem}\nmean of {values.test_episodes} episodes, {name_band(values.test_episodes)}"
     if values.problem in ("quadratic", "neural-art", *TASKS):
         return title
     return f"{title}; {' or '.join(values.initialization)} initial weights"

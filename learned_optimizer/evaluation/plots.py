@@ -14,6 +14,8 @@ from learned_optimizer.files import replaced_file
 
 # Of a line: noise of single minibatches would hide the lines beneath.
 MOST_POINTS = 250
+# Of fewer episodes the 95 % interval of a mean says little but that they are few.
+FEWEST_OF_BAND = 5
 
 
 def plot_curves(
@@ -21,7 +23,8 @@ def plot_curves(
 ) -> None:
     """Draws the mean loss of each optimizer against the step, on a log scale, with its 95 % band.
 
-    Of more than 250 steps a point of a line is the mean of several, and the axis says of how many.
+    Of fewer than five episodes the band is their range. Of more than 250 steps a point of a line is the mean of
+    several, and the axis says of how many.
 
     Args:
         curves: Losses by label, `[episodes, steps]`.
@@ -46,15 +49,26 @@ def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasi
         starts = np.arange(0, losses.shape[1], width)
         counts = np.diff([*starts, losses.shape[1]])
         values, steps = np.add.reduceat(losses, starts, axis=1) / counts, starts + (counts - 1) / 2
-        mean, half = values.mean(axis=0), half_width(values)
+        mean, (low, high) = values.mean(axis=0), _band(values)
         strong = label in emphasized
         (line,) = axes.plot(steps, mean, label=label, linewidth=2.5 if strong else 1.2, zorder=3 if strong else 2)
         # The band of a mean can reach below zero, which a log scale does not show.
-        axes.fill_between(
-            steps, np.maximum(mean - half, mean * 0.01), mean + half, color=line.get_color(), alpha=0.15, linewidth=0
-        )
+        axes.fill_between(steps, np.maximum(low, mean * 0.01), high, color=line.get_color(), alpha=0.15, linewidth=0)
     ylabel = "loss" if width == 1 else f"loss, mean of {width} steps"
     axes.set(yscale="log", xlabel="step", ylabel=ylabel, title=title)
     axes.margins(x=0.01)
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False)
+
+
+def name_band(episodes: int) -> str:
+    """What the band around the mean of so many episodes is."""
+    return "95 % band" if episodes >= FEWEST_OF_BAND else "and their range"
+
+
+def _band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Its ends at each step, of `[episodes, steps]`."""
+    if len(values) < FEWEST_OF_BAND:
+        return values.min(axis=0), values.max(axis=0)
+    mean, half = values.mean(axis=0), half_width(values)
+    return mean - half, mean + half

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from learned_optimizer.evaluation import format_table, plot_curves, summarize
-from learned_optimizer.evaluation.plots import draw_curves
+from learned_optimizer.evaluation.plots import draw_curves, name_band
 from learned_optimizer.evaluation.summary import bootstrap_ratio, half_width
 
 
@@ -114,3 +114,19 @@ def test_points_of_a_long_line_are_means_of_as_many_steps_as_the_axis_says(steps
     np.testing.assert_allclose(line.get_ydata(), [losses[:, chunk].mean() for chunk in chunks])
     np.testing.assert_allclose(line.get_xdata(), [np.arange(steps)[chunk].mean() for chunk in chunks])
     assert axes.get_ylabel() == ("loss" if width == 1 else f"loss, mean of {width} steps")
+
+
+@pytest.mark.parametrize("episodes", [2, 4, 5, 20])
+def test_a_band_is_the_range_of_few_episodes_and_students_interval_of_more(episodes):
+    axes = Figure().subplots()
+    losses = np.random.default_rng(2).uniform(1, 1.2, (episodes, 6))
+    draw_curves(axes, {"learned": losses}, "title", [])
+    band = axes.collections[0].get_paths()[0].vertices
+    if episodes < 5:
+        low, high = losses.min(axis=0), losses.max(axis=0)
+    else:
+        low, high = stats.t.interval(0.95, episodes - 1, losses.mean(axis=0), stats.sem(losses))
+    for step in range(6):
+        ends = band[band[:, 0] == step, 1]
+        np.testing.assert_allclose([ends.min(), ends.max()], [low[step], high[step]])
+    assert ("range" in name_band(episodes)) == (episodes < 5)
