@@ -80,7 +80,7 @@ LONG_TASKS = (
     "digits-autoencoder",
 )
 
-LARGE_TASKS = ("mnist-mlp-1024", "cifar10-cnn-256", "text-transformer-256")
+LARGE_TASKS = ("text-transformer-256", "mnist-mlp-1024", "cifar10-cnn-256")
 
 # The flags of train.py that made each preset.
 TRAINING: dict[str, tuple[str, ...]] = {
