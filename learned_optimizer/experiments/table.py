@@ -398,8 +398,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         minutes=90,
         note="Ahead of tuned Adam and of Adam by default on all three at the end, though on `cifar10-cnn-256` the "
         "interval holds 1. That step sizes begin the smaller the larger the network is was chosen on others, of "
-        "generated data and of digits, before these were measured: there losses had risen to several times the "
-        "first within ten steps.",
+        "0.1 to 6 million parameters and on generated data, before these were measured: on several of them losses "
+        "had risen to a multiple of the first within ten steps.",
         finish=summarize_suite,
     ),
     "ablations": Experiment(

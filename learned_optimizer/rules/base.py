@@ -78,10 +78,9 @@ class CoordinatewiseRule(Rule):
 
 
 class TensorwiseRule(Rule):
-    """A rule in which a coordinate's update may depend on all of its tensor, and on how much beside it there is.
+    """A rule in which a coordinate's update may depend on all of its tensor, and on the number and size of the others.
 
-    That is, on how many tensors and coordinates there are together. A gradient is that of several tensors, one after
-    the other as one vector, with their `Layout`.
+    A gradient is that of several tensors, one after the other as one vector, with their `Layout`.
     """
 
     @abc.abstractmethod

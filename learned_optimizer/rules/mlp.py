@@ -64,11 +64,11 @@ class AdaptiveMLP(TensorwiseRule):
     logarithm of the tensor's step size, a little: ℓ ← ℓ + 2.5 tanh(…) / (t + 10); it also decides on c and β. No input
     depends on the scale of the gradients, the length of the run, or the loss. An untrained rule is schedule-free Adam
     whose step size comes to `initial_step` in as many steps as there are tensors, at least four; for a kernel of n
-    inputs to about 64 / n times that, at most 1.8 times and at least 1 / e of it; and if all tensors together have more
-    than 65,536 coordinates, N, to √(65,536 / N) times that. It then follows −cos(∇, z − x): where
-    the gradient at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where it says
-    nothing they grow as well, though slowly: 2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ
-    has changed so far. Where all gradients of a coordinate are 0, it stays, and where they have vanished, it comes to
+    inputs to about 64 / n times that, at most 1.8 times and at least 1 / e of it; and if all tensors together have
+    more than 65,536 coordinates, N, to √(65,536 / N) times that. It then follows −cos(∇, z − x): where the gradient
+    at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where it says nothing
+    they grow as well, though slowly: 2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ has
+    changed so far. Where all gradients of a coordinate are 0, it stays, and where they have vanished, it comes to
     rest.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
