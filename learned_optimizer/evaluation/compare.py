@@ -134,7 +134,7 @@ def compare(
             tuning = episodes if test_problem is problem else Episodes(problem, _make(name))
 
             def run(rate: float, part: float, tuning: Episodes = tuning) -> np.ndarray:
-                return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate)
+                return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate, measured=False)
 
             earlier = unchecked.pop(name, None)
             if known and earlier:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from learned_optimizer.meta_training.unroll import batch, sample
-from learned_optimizer.problems.base import Problem, make_seed
+from learned_optimizer.problems.base import Nest, Problem, make_seed
 
 
 class Episodes:
@@ -24,7 +24,8 @@ class Episodes:
         optimizer: A new Keras optimizer; it is built here, and starts each episode with fresh slots.
 
     Attributes:
-        metrics: The problem's `test_metrics` at the end of the episodes of the last run, `[seeds]` by name.
+        metrics: The problem's `test_metrics` at the end of the episodes of the last run that was measured, `[seeds]` by
+            name.
     """
 
     def __init__(self, problem: Problem, optimizer: keras.optimizers.Optimizer) -> None:
@@ -41,19 +42,24 @@ class Episodes:
         self._initial = [v.numpy() for v in self._slots]
         # Partial: TensorFlow warns of code that it traces for several instances.
         self._run = tf.function(functools.partial(self._episode))
+        self._measure = tf.function(functools.partial(self._test_metrics))
 
-    def run(self, seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None = None) -> np.ndarray:
-        """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`."""
+    def run(
+        self, seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None = None, measured: bool = True
+    ) -> np.ndarray:
+        """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`; and `metrics`, if measured."""
         if learning_rate is not None:
             self.optimizer.learning_rate = learning_rate
         curves, metrics = [], []
         for seed in seeds:
             for variable, value in zip(self._slots, self._initial, strict=True):
                 variable.assign(value)
-            losses, measured = self._run(seed, tf.constant(num_steps))
+            losses, state = self._run(seed, tf.constant(num_steps))
             curves.append(losses.numpy())
-            metrics.append({name: float(value) for name, value in measured.items()})
-        self.metrics = {name: np.array([row[name] for row in metrics]) for name in metrics[0]} if metrics else {}
+            if measured:
+                metrics.append({name: float(value) for name, value in self._measure(state).items()})
+        if metrics:
+            self.metrics = {name: np.array([row[name] for row in metrics]) for name in metrics[0]}
         return np.stack(curves)
 
     @property
@@ -61,7 +67,7 @@ class Episodes:
         """θ after the last step of the last episode."""
         return [variable.numpy() for variable in self._variables]
 
-    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tuple[tf.Tensor, Nest]:
         parameters, state = sample(self.problem, seed)
         for variable, value in zip(self._variables, parameters, strict=True):
             variable.assign(value)
@@ -73,8 +79,10 @@ class Episodes:
                 loss, state = self.problem.loss([tf.convert_to_tensor(value) for value in values], state, data)
             self.optimizer.apply(tape.gradient(loss, values), self._variables)
             losses = losses.write(step, loss)
-        final = [tf.convert_to_tensor(variable.value) for variable in self._variables]
-        return losses.stack(), self.problem.test_metrics(final, state)
+        return losses.stack(), state
+
+    def _test_metrics(self, state: Nest) -> dict[str, tf.Tensor]:
+        return self.problem.test_metrics([tf.convert_to_tensor(variable.value) for variable in self._variables], state)
 
 
 def _variable(path: str, shape: tuple[int, ...]) -> keras.Variable:
