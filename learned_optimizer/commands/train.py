@@ -88,6 +88,9 @@ def define_flags() -> None:
     flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
+    flags.DEFINE_float(
+        "ema_momentum", 0.0, "Of a running mean of φ, which is validated and kept in its place; 0 for none.", 0.0, 1.0
+    )
     flags.DEFINE_integer("epochs", 20, "Epochs of meta-training; φ is validated after each.", lower_bound=1)
     flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds, of as many steps as an episode, in an epoch.", lower_bound=1)
     flags.DEFINE_integer("validation_episodes", 8, "Episodes that φ is validated on.", lower_bound=1)
@@ -142,6 +145,7 @@ def main() -> None:
             jit_compile=values.jit_compile,
             learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
             clip_norm=values.clip_norm or None,
+            ema_momentum=values.ema_momentum or None,
             validation_episodes=values.validation_episodes,
             monitor=values.monitor,
             seed=values.seed,

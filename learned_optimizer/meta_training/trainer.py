@@ -100,6 +100,9 @@ class MetaTrainer:
             over an unroll's steps is, and by default, except for convolutions.
         learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
+        ema_momentum: Of a running mean of φ over meta-steps, which is validated and kept in place of φ as it is after
+            the last of them, and in which the noise of the meta-gradients has cancelled (Polyak and Juditsky, 1992,
+            doi:10.1137/0330046); as Keras's optimizers have it. `None` for none.
         validation_episodes: How many episodes φ is validated on.
         monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes,
             `"val_final_loss"`, the mean over their last 10 steps, `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³), or
@@ -135,6 +138,7 @@ class MetaTrainer:
         jit_compile: bool | None = None,
         learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-2,
         clip_norm: float | None = 1.0,
+        ema_momentum: float | None = None,
         validation_episodes: int = 8,
         monitor: str = "val_loss",
         max_nonfinite: int = 20,
@@ -164,6 +168,8 @@ class MetaTrainer:
             raise ValueError(f"`monitor` must be one of {MONITORS}. Received: {monitor!r}")
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
+        if ema_momentum is not None and not 0 < ema_momentum < 1:
+            raise ValueError(f"`ema_momentum` must be between 0 and 1, or None. Received: {ema_momentum}")
         estimators.check(
             estimator, meta_loss, episodes, validation_meta_loss, second_derivatives, coordinate_fraction, recompute
         )
@@ -200,7 +206,8 @@ class MetaTrainer:
         phi = join_weights(initial)
         self._weights = {name: tf.Variable(value, name=name, dtype=tf.float32) for name, value in phi.items()}
         self.best_weights = self.weights
-        self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm)
+        averaging = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}
+        self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm, **averaging)
         self._meta_optimizer.build(list(self._weights.values()))
         self._teacher = Adam(teacher_learning_rate) if estimator == "imitation" else None
         self._estimate = estimators.make_estimator(
@@ -389,6 +396,10 @@ class MetaTrainer:
 
     def _end_epoch(self) -> None:
         loss, norm, counted, skipped = self._epoch_sums
+        latest = self.weights
+        if self._meta_optimizer.iterations > 0:  # Before the first meta-step there is no running mean.
+            self._meta_optimizer.finalize_variable_values(list(self._weights.values()))
+        validated = self.weights
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
@@ -398,9 +409,11 @@ class MetaTrainer:
             "skipped": int(skipped),
             "meta_steps": int(self._meta_optimizer.iterations),
         }
+        for name, value in latest.items():
+            self._weights[name].assign(value)
         self._epochs_without_gain += 1
         if row[self.monitor] < self.best:
-            self.best_weights = self.weights
+            self.best_weights = validated
             self._epochs_without_gain = 0
         if self._epochs_without_gain >= self.patience and self._stage < len(self.episode_lengths) - 1:
             self._stage += 1

@@ -102,6 +102,28 @@ def test_the_best_weights_are_those_with_the_lowest_validation_loss():
     assert trainer.optimizer(learning_rate=0.5).preset.fingerprint == preset.fingerprint
 
 
+def test_a_running_mean_of_phi_is_validated_and_kept():
+    averaged, plain = (make_trainer(rule=RULE, **arguments) for arguments in ({"ema_momentum": 0.8}, {}))
+    averaged.fit(1, 3, verbose=0)
+    means = {}
+    for _ in range(6):
+        plain.meta_step()
+        means = {name: 0.8 * means.get(name, value) + 0.2 * value for name, value in plain.weights.items()}
+    for name, value in plain.weights.items():
+        np.testing.assert_array_equal(averaged.weights[name], value)  # Meta-training itself goes on as without.
+        np.testing.assert_allclose(averaged.best_weights[name], means[name], rtol=1e-4, atol=1e-6)
+    other = make_trainer(rule=averaged.preset())
+    assert averaged.history[-1]["val_loss"] == pytest.approx(other.validate().mean())
+
+
+def test_a_running_mean_of_phi_is_resumed(tmp_path):
+    straight, resumed = make_trainer(ema_momentum=0.9), make_trainer(ema_momentum=0.9)
+    straight.fit(2, 2, verbose=0)
+    make_trainer(ema_momentum=0.9).fit(1, 2, run_directory=tmp_path, verbose=0)
+    resumed.fit(2, 2, run_directory=tmp_path, resume=True, verbose=0)
+    assert_same(straight, resumed)
+
+
 def test_validation_episodes_are_fixed_and_no_training_episodes(uninterrupted):
     curves = uninterrupted.validate()
     assert curves.shape == (6, 2)
@@ -205,6 +227,7 @@ def test_losses_may_be_negative():
         ({"meta_loss": "max"}, "`meta_loss` must be one of .*Received: 'max'"),
         ({"monitor": "loss"}, "`monitor` must be one of .*Received: 'loss'"),
         ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
+        ({"ema_momentum": 1.0}, "`ema_momentum` must be between 0 and 1, or None. Received: 1.0"),
         ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
         ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
         ({"rule": AdaptiveMLP(), "coordinate_fraction": 0.5}, "tensorwise.*`coordinate_fraction` must be 1"),
