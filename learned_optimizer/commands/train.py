@@ -70,6 +70,13 @@ def define_flags() -> None:
     )
     flags.DEFINE_boolean("second_derivatives", False, "Keep the dependency of gradients on φ, which the paper drops.")
     flags.DEFINE_float(
+        "clip_adjoint",
+        0.0,
+        "Norm that the derivative with respect to θ is clipped to at each step back through an unroll, with "
+        "--second_derivatives; 0 for none.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_float(
         "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
     )
     flags.DEFINE_boolean("recompute", False, "Compute the rule again in the backward pass: half the memory.")
@@ -137,6 +144,7 @@ def main() -> None:
             meta_loss=values.meta_loss,
             validation_meta_loss=values.validation_meta_loss,
             second_derivatives=values.second_derivatives,
+            clip_adjoint=values.clip_adjoint or None,
             coordinate_fraction=values.coordinate_fraction,
             recompute=values.recompute,
             estimator=values.estimator,

@@ -30,6 +30,7 @@ def check(
     episodes: int,
     validation: bool,
     second_derivatives: bool,
+    clip_adjoint: float | None,
     coordinate_fraction: float,
     recompute: bool,
 ) -> None:
@@ -52,6 +53,13 @@ def check(
         raise ValueError(
             f"{kind!r} propagates no meta-loss back: `coordinate_fraction` must be 1, `second_derivatives` false, and "
             f"`recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
+        )
+    if clip_adjoint is not None and not clip_adjoint > 0:
+        raise ValueError(f"`clip_adjoint` must be positive, or None. Received: {clip_adjoint}")
+    if clip_adjoint is not None and not second_derivatives:
+        raise ValueError(
+            "`clip_adjoint` is for `second_derivatives`, without which derivatives do not explode in an unroll. "
+            f"Received: clip_adjoint={clip_adjoint}, second_derivatives={second_derivatives}"
         )
     if second_derivatives and coordinate_fraction < 1:
         raise ValueError(

@@ -92,6 +92,10 @@ class MetaTrainer:
         validation_meta_loss: Whether these are losses on examples that the optimizees are not trained on (Metz et al.,
             2019, arXiv:1810.10180), for which each problem must keep some; see `Problem.validation_batch`.
         second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
+        clip_adjoint: The norm to which the derivative of an episode's meta-loss with respect to θ_t is clipped at each
+            step of the way back through an unroll; `None` for none. With second derivatives it may grow a hundredfold
+            in ten steps, and then drowns all that other steps say (Metz et al., 2019, arXiv:1810.10180, show why;
+            Pascanu et al., 2013, arXiv:1211.5063, clip the gradient of φ only, as `clip_norm` does).
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
             pass has stored: half the memory, for at most a tenth of the time.
@@ -133,6 +137,7 @@ class MetaTrainer:
         meta_loss: str = "sum",
         validation_meta_loss: bool = False,
         second_derivatives: bool = False,
+        clip_adjoint: float | None = None,
         coordinate_fraction: float = 1.0,
         recompute: bool = False,
         jit_compile: bool | None = None,
@@ -171,7 +176,14 @@ class MetaTrainer:
         if ema_momentum is not None and not 0 < ema_momentum < 1:
             raise ValueError(f"`ema_momentum` must be between 0 and 1, or None. Received: {ema_momentum}")
         estimators.check(
-            estimator, meta_loss, episodes, validation_meta_loss, second_derivatives, coordinate_fraction, recompute
+            estimator,
+            meta_loss,
+            episodes,
+            validation_meta_loss,
+            second_derivatives,
+            clip_adjoint,
+            coordinate_fraction,
+            recompute,
         )
         initial = initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
         self.rule = initial.rule
@@ -218,6 +230,7 @@ class MetaTrainer:
             jit_compile,
             validation_meta_loss,
             second_derivatives=second_derivatives,
+            clip_adjoint=clip_adjoint,
             coordinate_fraction=coordinate_fraction,
             recompute=recompute,
         )

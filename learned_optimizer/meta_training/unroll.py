@@ -100,6 +100,7 @@ def unroll(
     carry: Carry,
     num_steps: int,
     second_derivatives: bool = False,
+    clip_adjoint: float | None = None,
     coordinate_fraction: float = 1.0,
     recompute: bool = False,
     validation: bool = False,
@@ -118,6 +119,8 @@ def unroll(
         num_steps: How many updates to make.
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
             dependency: ∂∇_t/∂φ = 0.
+        clip_adjoint: The norm to which, at each step of the way back, the derivative of an episode's meta-loss with
+            respect to θ_t is clipped; `None` for none. It needs the meta-loss to be a mean over episodes.
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
         recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
             pass has stored: half the memory, for at most a tenth of the time.
@@ -146,7 +149,7 @@ def unroll(
     losses = []
     for _ in range(num_steps):
         before, problem_state = tf.reshape(carry.gradient, [-1]), carry.problem_state
-        carry = _step(evaluate, shares, rules, indices, full_phi, carry)
+        carry = _step(evaluate, shares, rules, indices, full_phi, carry, clip_adjoint)
         loss, gradient = carry.loss, carry.gradient
         if validation:
             loss, gradient, _ = evaluate(carry.theta, problem_state, carry.seeds, carry.step, validation=True)
@@ -292,18 +295,37 @@ def _step(
     indices: Sequence[tf.Tensor | None],
     phi: Sequence[Weights],
     carry: Carry,
+    clip_adjoint: float | None = None,
 ) -> Carry:
     """The carry after an update of every episode."""
     gradient = tf.reshape(carry.gradient, [-1])
     updates, rule_state = _updates(rules, indices, gradient, _part_state(shares, carry.rule_state), phi)
-    return _moved(evaluate, carry, _put(updates, indices), rule_state)
+    return _moved(evaluate, carry, _put(updates, indices), rule_state, clip_adjoint)
 
 
-def _moved(evaluate: Callable[..., Any], carry: Carry, update: tf.Tensor, rule_state: State) -> Carry:
+def _moved(
+    evaluate: Callable[..., Any],
+    carry: Carry,
+    update: tf.Tensor,
+    rule_state: State,
+    clip_adjoint: float | None = None,
+) -> Carry:
     theta = carry.theta + tf.reshape(update, carry.theta.shape)
+    if clip_adjoint:
+        theta = _with_clipped_adjoint(theta, clip_adjoint)
     step = carry.step + 1
     loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
     return Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
+
+
+def _with_clipped_adjoint(theta: tf.Tensor, norm: float) -> tf.Tensor:
+    """The same θ, `[episodes, coordinates]`, on which the derivative of a mean over episodes is clipped in each."""
+
+    @tf.custom_gradient
+    def identity(theta: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return tf.identity(theta), lambda adjoint: tf.clip_by_norm(adjoint, norm / theta.shape[0], axes=[1])
+
+    return identity(theta)
 
 
 def _evaluate(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from reference import step_by_step
 
-from learned_optimizer.meta_training.unroll import start, unroll
+from learned_optimizer.meta_training.unroll import batch, sample, start, unroll
 from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
 
@@ -86,3 +86,52 @@ def test_recomputed_it_is_the_same(case, smooth, monkeypatch, compiled_from, sec
     for recompute in (False, True):
         again = meta_gradient(smooth, rule, phi, second_derivatives, recompute=recompute)
         np.testing.assert_allclose(again, gradients[second_derivatives], rtol=1e-9)
+
+
+def test_a_clipped_adjoint_is_that_of_a_recursion_by_hand(case, smooth):
+    rule, phi, gradients = case
+    _, found, path, _ = step_by_step(smooth, rule, split(rule, tf.constant(phi)), SEED, NUM_STEPS)
+    whole, norms = backwards(smooth, rule, phi, path, found, np.inf)
+    np.testing.assert_allclose(whole, gradients[True], rtol=1e-9)
+    norm = np.median(norms)
+    expected, _ = backwards(smooth, rule, phi, path, found, norm)
+    computed = meta_gradient(smooth, rule, phi, True, clip_adjoint=norm)
+    np.testing.assert_allclose(computed, expected, rtol=1e-9)
+    assert np.linalg.norm(computed - whole) > 0.01 * np.linalg.norm(whole)
+
+
+def backwards(problem, rule, phi, path, gradients, norm):
+    """The meta-gradient by the adjoints of θ_t and h_t, last step first; and the norms of those of θ_t."""
+    states, state = [], rule.initial_state(path[0].shape[0], path[0].dtype.name)
+    for gradient in gradients[:-1]:
+        states.append(state)
+        _, state = rule(gradient, state, split(rule, tf.constant(phi)))
+    _, problem_state = sample(problem, SEED)
+    problem_states = [problem_state]
+    for t in range(NUM_STEPS):
+        _, problem_state = problem.loss(problem.unflatten(path[t]), problem_states[-1], batch(problem, SEED, t))
+        problem_states.append(problem_state)
+    of_theta = tf.zeros_like(path[0])  # What the steps after t + 1 say of θ_{t+1}, of ∇_{t+1} and of h_{t+1}.
+    of_gradient, of_state = tf.zeros_like(path[0]), tf.nest.map_structure(tf.zeros_like, state)
+    total, norms = tf.zeros_like(tf.constant(phi)), []
+    for t in reversed(range(NUM_STEPS)):
+        with tf.GradientTape() as outer:
+            outer.watch(path[t + 1])
+            with tf.GradientTape() as inner:
+                inner.watch(path[t + 1])
+                parameters = problem.unflatten(path[t + 1])
+                loss, _ = problem.loss(parameters, problem_states[t + 1], batch(problem, SEED, t + 1))
+            said = loss + tf.reduce_sum(of_gradient * inner.gradient(loss, path[t + 1]))
+        adjoint = of_theta + outer.gradient(said, path[t + 1])
+        norms.append(tf.norm(adjoint).numpy())
+        adjoint *= min(1.0, norm / norms[-1])
+        vector = tf.constant(phi)
+        with tf.GradientTape() as tape:
+            tape.watch([vector, gradients[t], states[t]])
+            update, state = rule(gradients[t], states[t], split(rule, vector))
+            said = tf.reduce_sum(adjoint * update)
+            pairs = zip(tf.nest.flatten(of_state), tf.nest.flatten(state), strict=True)
+            said += sum(tf.reduce_sum(one * other) for one, other in pairs)
+        of_phi, of_gradient, of_state = tape.gradient(said, [vector, gradients[t], states[t]])
+        total, of_theta = total + of_phi, adjoint
+    return total.numpy(), norms

@@ -228,6 +228,8 @@ def test_losses_may_be_negative():
         ({"monitor": "loss"}, "`monitor` must be one of .*Received: 'loss'"),
         ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
         ({"ema_momentum": 1.0}, "`ema_momentum` must be between 0 and 1, or None. Received: 1.0"),
+        ({"clip_adjoint": 0.0, "second_derivatives": True}, "`clip_adjoint` must be positive, or None. Received: 0.0"),
+        ({"clip_adjoint": 1.0}, "`clip_adjoint` is for `second_derivatives`.*clip_adjoint=1.0"),
         ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
         ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
         ({"rule": AdaptiveMLP(), "coordinate_fraction": 0.5}, "tensorwise.*`coordinate_fraction` must be 1"),
