@@ -24,50 +24,6 @@ MetaLoss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Estimate = tuple[tf.Tensor, list[tf.Tensor], Carry]
 
 
-def check(
-    kind: str,
-    loss: str,
-    episodes: int,
-    validation: bool,
-    second_derivatives: bool,
-    clip_adjoint: float | None,
-    coordinate_fraction: float,
-    recompute: bool,
-) -> None:
-    """Refuses arguments of `MetaTrainer` that do not go together.
-
-    Raises:
-        ValueError: If one is out of its range, or does not go with the kind of estimator.
-    """
-    if kind not in ESTIMATORS:
-        raise ValueError(f"`estimator` must be one of {ESTIMATORS}. Received: {kind!r}")
-    if loss not in META_LOSSES:
-        raise ValueError(f"`meta_loss` must be one of {META_LOSSES}. Received: {loss!r}")
-    if kind == "nres" and episodes % 2:
-        raise ValueError(f"`episodes` must be even for 'nres', which takes them in pairs. Received: {episodes}")
-    if kind == "imitation" and validation:
-        raise ValueError("`validation_meta_loss` applies to a meta-loss, which 'imitation' has none of.")
-    if not 0 < coordinate_fraction <= 1:
-        raise ValueError(f"`coordinate_fraction` must be in (0, 1]. Received: {coordinate_fraction}")
-    if kind != "backpropagation" and (coordinate_fraction < 1 or second_derivatives or recompute):
-        raise ValueError(
-            f"{kind!r} propagates no meta-loss back: `coordinate_fraction` must be 1, `second_derivatives` false, and "
-            f"`recompute` false. Received: {coordinate_fraction}, {second_derivatives}, {recompute}"
-        )
-    if clip_adjoint is not None and not clip_adjoint > 0:
-        raise ValueError(f"`clip_adjoint` must be positive, or None. Received: {clip_adjoint}")
-    if clip_adjoint is not None and not second_derivatives:
-        raise ValueError(
-            "`clip_adjoint` is for `second_derivatives`, without which derivatives do not explode in an unroll. "
-            f"Received: clip_adjoint={clip_adjoint}, second_derivatives={second_derivatives}"
-        )
-    if second_derivatives and coordinate_fraction < 1:
-        raise ValueError(
-            "With `second_derivatives` every coordinate depends on every other: `coordinate_fraction` must be 1. "
-            f"Received: {coordinate_fraction}"
-        )
-
-
 def meta_loss(kind: str, losses: tf.Tensor, initial_loss: tf.Tensor) -> tf.Tensor:
     """The meta-loss of each episode, `[episodes]`, from the losses of an unroll, `[num_steps, episodes]`.
 

@@ -14,6 +14,7 @@ import pandas as pd
 import tensorflow as tf
 
 from learned_optimizer.meta_training import estimators
+from learned_optimizer.meta_training.arguments import check, several
 from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
@@ -27,7 +28,7 @@ from learned_optimizer.meta_training.shares import (
     with_weights,
 )
 from learned_optimizer.meta_training.unroll import Carry, advance, start, truncate
-from learned_optimizer.meta_training.validation import MONITORS, validation_losses
+from learned_optimizer.meta_training.validation import validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, make_seed
@@ -151,49 +152,31 @@ class MetaTrainer:
         card: Mapping[str, Any] | None = None,
     ) -> None:
         lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
-        for name, value in (
-            ("episode_length", min(lengths, default=0)),
-            ("patience", patience),
-            ("unroll_length", unroll_length),
-            ("episodes", episodes),
-            ("validation_episodes", validation_episodes),
-            ("max_nonfinite", max_nonfinite),
-        ):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {value}")
-        if any(length % unroll_length for length in lengths):
-            raise ValueError(
-                "`unroll_length` must divide `episode_length`. "
-                f"Received: unroll_length={unroll_length}, episode_length={', '.join(map(str, lengths))}"
-            )
-        for name, rate in (("perturbation", perturbation), ("teacher_learning_rate", teacher_learning_rate)):
-            if not rate > 0:
-                raise ValueError(f"`{name}` must be positive. Received: {rate}")
-        if monitor not in MONITORS:
-            raise ValueError(f"`monitor` must be one of {MONITORS}. Received: {monitor!r}")
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(f"`clip_norm` must be positive, or None. Received: {clip_norm}")
-        if ema_momentum is not None and not 0 < ema_momentum < 1:
-            raise ValueError(f"`ema_momentum` must be between 0 and 1, or None. Received: {ema_momentum}")
-        estimators.check(
-            estimator,
-            meta_loss,
-            episodes,
-            validation_meta_loss,
-            second_derivatives,
-            clip_adjoint,
-            coordinate_fraction,
-            recompute,
+        self.problems = several(problem)
+        self.validation_problems = several(validation_problem or problem)
+        check(
+            problems=self.problems,
+            episode_length=lengths,
+            patience=patience,
+            unroll_length=unroll_length,
+            episodes=episodes,
+            estimator=estimator,
+            perturbation=perturbation,
+            teacher_learning_rate=teacher_learning_rate,
+            meta_loss=meta_loss,
+            validation_meta_loss=validation_meta_loss,
+            second_derivatives=second_derivatives,
+            clip_adjoint=clip_adjoint,
+            coordinate_fraction=coordinate_fraction,
+            recompute=recompute,
+            clip_norm=clip_norm,
+            ema_momentum=ema_momentum,
+            validation_episodes=validation_episodes,
+            monitor=monitor,
+            max_nonfinite=max_nonfinite,
         )
         initial = initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
         self.rule = initial.rule
-        self.problems = _several(problem)
-        self.validation_problems = _several(validation_problem or problem)
-        if validation_meta_loss and any(p.validation_batch(make_seed(0)) is None for p in self.problems):
-            raise ValueError(
-                "`validation_meta_loss` needs problems that keep examples for it: give `validation_data` to a "
-                "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
-            )
         self.episode_lengths = lengths
         self.patience = patience
         self.unroll_length = unroll_length
@@ -493,6 +476,12 @@ class MetaTrainer:
     def _restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         phi = {name.removeprefix("phi/"): value for name, value in arrays.items() if name.startswith("phi/")}
         with_weights(self._initial, phi, {})  # Refuses those of another rule.
+        saved = [value for name, value in arrays.items() if name.startswith("adam/")]
+        if len(saved) != len(self._meta_optimizer.variables):
+            raise ValueError(
+                "The run to resume was begun "
+                f"{'without' if self._meta_optimizer.use_ema else 'with'} `ema_momentum`: resume it as it was begun."
+            )
         for name, value in phi.items():
             self._weights[name].assign(value)
         self.best_weights = {n.removeprefix("best/"): v for n, v in arrays.items() if n.startswith("best/")}
@@ -506,10 +495,3 @@ class MetaTrainer:
         self._rounds_begun = state["rounds_begun"]
         self._stage = state["stage"]
         self._epochs_without_gain = state["epochs_without_gain"]
-
-
-def _several(problem: Problem | Sequence[Problem]) -> list[Problem]:
-    problems = [problem] if isinstance(problem, Problem) else list(problem)
-    if not problems:
-        raise ValueError("`problem` must be a problem, or several. Received: none")
-    return problems

@@ -122,6 +122,8 @@ def test_a_running_mean_of_phi_is_resumed(tmp_path):
     make_trainer(ema_momentum=0.9).fit(1, 2, run_directory=tmp_path, verbose=0)
     resumed.fit(2, 2, run_directory=tmp_path, resume=True, verbose=0)
     assert_same(straight, resumed)
+    with pytest.raises(ValueError, match="was begun with `ema_momentum`"):
+        make_trainer().fit(3, 2, run_directory=tmp_path, resume=True, verbose=0)
 
 
 def test_validation_episodes_are_fixed_and_no_training_episodes(uninterrupted):
