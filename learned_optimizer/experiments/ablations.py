@@ -24,6 +24,8 @@ _VARIANTS: dict[str, tuple[str, ...]] = {
     "log": (*_DIGITS, _RNNPROP, _PART, "--meta_loss=log", *_SHARED),
     "normalized": (*_DIGITS, _RNNPROP, _PART, "--meta_loss=normalized", *_SHARED),
     "validation": (*_DIGITS, "--examples=1000", _RNNPROP, _PART, "--validation_meta_loss", *_SHARED),
+    "second-derivatives": (*_DIGITS, _RNNPROP, "--second_derivatives", "--clip_adjoint=4", *_SHARED),
+    "ema": (*_DIGITS, _RNNPROP, _PART, "--ema_momentum=0.98", *_SHARED),
     "nres": (*_DIGITS, _RNNPROP, "--estimator=nres", "--episodes=8", *_SHARED),
     "teacher": (*_DIGITS, _RNNPROP, "--estimator=imitation", "--teacher_learning_rate=0.01", *_SHARED),
     "imitation": (*_DIGITS, f"--initial_preset={PREFIX}teacher", _PART, *_SHARED),
@@ -37,6 +39,8 @@ TECHNIQUES = {
     "log": "the sum of logarithms",
     "normalized": "the normalized meta-loss",
     "validation": "a meta-loss of examples not trained on",
+    "second-derivatives": "second derivatives, adjoints clipped to 4",
+    "ema": "a running mean of φ, of momentum 0.98",
     "nres": "evolution strategies in place of back-propagation",
     "imitation": "imitation of Adam as a warm start",
 }
