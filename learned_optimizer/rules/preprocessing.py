@@ -61,8 +61,9 @@ def normalized_moments(gradient: Tensor, state: tuple[Tensor, ...], beta: float)
     m = beta * m + (1 - beta) * gradient
     v = beta * v + (1 - beta) * ops.square(gradient)
     b = beta * b + (1 - beta)
-    # A v of 0 stays away from the division: gradients below the smallest come out as nothing.
-    deviation = ops.sqrt(v / b) + SMALLEST
+    # A v of 0 stays away from the division, and from the root, whose derivative is infinite there: gradients below
+    # the smallest come out as nothing.
+    deviation = ops.sqrt(v / b + SMALLEST**2)
     return ops.concatenate([gradient / deviation, m / b / deviation], axis=0), (m, v, b)
 
 

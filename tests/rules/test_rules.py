@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from learned_optimizer.rules import RULES, CoordinatewiseRule, Layout, TensorwiseRule, deserialize, serialize
@@ -54,6 +55,22 @@ def test_initial_weights_have_the_shapes_that_the_rule_announces(rule):
     weights = rule.initial_weights()
     rule.check_weights(weights)
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-42, 1e-30, 1e-20, 1e-17, 1e-8, 1.0, 1e6])
+def test_the_derivative_in_the_gradients_is_finite_whatever_their_size(rule, gradients, size):
+    """Second derivatives need it; a gradient of which the square is no float32 has made it NaN."""
+    weights = {name: tf.constant(value) for name, value in rule.initial_weights(seed=0).items()}
+    layout = Layout([gradients.shape[1:]])
+    of_tensors = isinstance(rule, TensorwiseRule)
+    gradients = tf.constant(gradients * np.float32(size))
+    with tf.GradientTape() as tape:
+        tape.watch(gradients)
+        state, total = rule.initial_state(layout if of_tensors else layout.num_coordinates), 0.0
+        for gradient in tf.unstack(gradients):
+            update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
+            total += tf.reduce_sum(update)
+    assert np.isfinite(tape.gradient(total, gradients).numpy()).all()
 
 
 def test_initial_weights_depend_on_the_seed_and_on_nothing_else(rule):
