@@ -16,6 +16,8 @@ from learned_optimizer.files import replaced_file
 MOST_POINTS = 250
 # Of fewer episodes the 95 % interval of a mean says little but that they are few.
 FEWEST_OF_BAND = 5
+# With more curves than these the legend stands beside the axes, and colours come in pairs of dark and light.
+MOST_INSIDE = 8
 
 
 def plot_curves(
@@ -35,7 +37,7 @@ def plot_curves(
     from matplotlib.figure import Figure
 
     path = Path(path)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(10 if len(curves) > MOST_INSIDE else 7, 4.5), layout="constrained")
     draw_curves(figure.subplots(), curves, title, emphasized)
     with replaced_file(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
@@ -44,6 +46,11 @@ def plot_curves(
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasized: Collection[str]) -> None:
     """Draws what `plot_curves` does, into axes of matplotlib."""
+    from matplotlib import colormaps
+
+    many = len(curves) > MOST_INSIDE
+    if many:
+        axes.set_prop_cycle(color=colormaps["tab20"].colors)
     width = max([math.ceil(values.shape[1] / MOST_POINTS) for values in curves.values()], default=1)
     for label, losses in curves.items():
         starts = np.arange(0, losses.shape[1], width)
@@ -58,7 +65,7 @@ def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasi
     axes.set(yscale="log", xlabel="step", ylabel=ylabel, title=title)
     axes.margins(x=0.01)
     axes.grid(which="both", alpha=0.2)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
 
 
 def name_band(episodes: int) -> str:

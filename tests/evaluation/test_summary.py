@@ -130,3 +130,12 @@ def test_a_band_is_the_range_of_few_episodes_and_students_interval_of_more(episo
         ends = band[band[:, 0] == step, 1]
         np.testing.assert_allclose([ends.min(), ends.max()], [low[step], high[step]])
     assert ("range" in name_band(episodes)) == (episodes < 5)
+
+
+def test_many_curves_differ_in_colour_and_no_legend_lies_on_them(curves):
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    draw_curves(axes, {str(number): next(iter(curves.values())) for number in range(16)}, "title", ["1"])
+    figure.draw_without_rendering()
+    assert len({line.get_color() for line in axes.get_lines()}) == 16
+    assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())
