@@ -50,7 +50,7 @@ def draw_curves(axes: Any, curves: Mapping[str, np.ndarray], title: str, emphasi
 
     many = len(curves) > MOST_INSIDE
     if many:
-        axes.set_prop_cycle(color=colormaps["tab20"].colors)
+        axes.set_prop_cycle(color=[colormaps["tab20"](number) for number in range(20)])
     width = max([math.ceil(values.shape[1] / MOST_POINTS) for values in curves.values()], default=1)
     for label, losses in curves.items():
         starts = np.arange(0, losses.shape[1], width)
