@@ -166,6 +166,8 @@ class AdaptiveMLP(TensorwiseRule):
         # The mean of the rows' means is that of the tensor.
         scale = _root(means[POWER_DECAYS.index(FACTORED_DECAY)] * _correction(FACTORED_DECAY, count))
         factored = layout.outer(_root(row), _root(column)) / layout.spread(scale)
+        # Where a row and a column have been 0, its square, which its derivative is divided by, would be no float32.
+        factored = ops.maximum(factored, SMALLEST)
         directions = _directions(gradient, momenta, variances, factored)
         hidden = ops.tanh(_dense(weights, "controller/hidden", observations))
         skipped = ops.matmul(weights["controller/skip/kernel"], observations)
@@ -235,8 +237,9 @@ def _observe(
     measured = layout.mean(ops.stack(products))
     along, ahead, power, previous_power, lead_power, noise = (measured[k] for k in range(6))
     length = _root(power)
-    cosines = [along / (length * _root(previous_power))]
-    cosines += [-ahead / (length * _root(lead_power, SMALLEST_WAY))]
+    # Not by a product, the square of which, which its derivative is divided by, may be no float32.
+    cosines = [along * (1 / length) * (1 / _root(previous_power))]
+    cosines += [-ahead * (1 / length) * (1 / _root(lead_power, SMALLEST_WAY))]
     power_decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (POWER_DECAYS, COSINE_DECAYS * 3))
     powers, agreements = means[: len(POWER_DECAYS)], means[len(POWER_DECAYS) :]
     powers = _mean(powers, power, power_decays)

@@ -57,20 +57,29 @@ def test_initial_weights_have_the_shapes_that_the_rule_announces(rule):
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
 
 
-@pytest.mark.parametrize("size", [0.0, 1e-42, 1e-30, 1e-20, 1e-17, 1e-8, 1.0, 1e6])
-def test_the_derivative_in_the_gradients_is_finite_whatever_their_size(rule, gradients, size):
-    """Second derivatives need it; a gradient of which the square is no float32 has made it NaN."""
+@pytest.mark.parametrize("compiled", [False, True], ids=["not compiled", "compiled"])
+def test_the_derivative_in_the_gradients_is_finite(rule, compiled):
+    """Second derivatives need it, also where units are dead, or where the square of a gradient is no float32."""
+    shape = (6, 5)
+    gradients = np.random.default_rng(1).normal(size=(4, *shape)).astype("float32")
+    gradients[0] = gradients[:, 0] = gradients[:, :, 1] = gradients[:2, :, 2] = 0
     weights = {name: tf.constant(value) for name, value in rule.initial_weights(seed=0).items()}
-    layout = Layout([gradients.shape[1:]])
+    layout = Layout([shape])
     of_tensors = isinstance(rule, TensorwiseRule)
-    gradients = tf.constant(gradients * np.float32(size))
-    with tf.GradientTape() as tape:
-        tape.watch(gradients)
-        state, total = rule.initial_state(layout if of_tensors else layout.num_coordinates), 0.0
-        for gradient in tf.unstack(gradients):
-            update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
-            total += tf.reduce_sum(update)
-    assert np.isfinite(tape.gradient(total, gradients).numpy()).all()
+
+    @tf.function(jit_compile=compiled)
+    def differentiate(gradients):
+        with tf.GradientTape() as tape:
+            tape.watch(gradients)
+            state, total = rule.initial_state(layout if of_tensors else layout.num_coordinates), 0.0
+            for gradient in tf.unstack(gradients):
+                update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
+                total += tf.reduce_sum(update)
+        return tape.gradient(total, gradients)
+
+    for size in (0.0, 1e-42, 1e-30, 1e-20, 1e-8, 1e-3, 1.0, 1e6):
+        derivative = differentiate(tf.reshape(tf.constant(size * gradients, "float32"), [len(gradients), -1]))
+        assert np.isfinite(derivative.numpy()).all(), size
 
 
 def test_initial_weights_depend_on_the_seed_and_on_nothing_else(rule):
