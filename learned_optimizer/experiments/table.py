@@ -232,8 +232,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         "adjoints grow a hundredfold in ten steps, and so does the gradient of that unroll (of the sum, its mean norm "
         "in an epoch is 2,000 to 14,000 without, 7 to 14 with them). With unrolls of 40 steps, 50 rounds of eight "
         "episodes and 80 of the logarithm then gained nothing. Tried without gain in the first of these runs, which "
-        "have no second derivatives: staggered episodes, "
-        "unrolls of 50 and 100 steps, p = 5, an output scale of 0.03, a meta learning rate of 0.001.",
+        "have no second derivatives: staggered episodes, unrolls of 50 and 100 steps, p = 5, an output scale of 0.03, "
+        "a meta learning rate of 0.001.",
         claimed="lower",
     ),
     "mnist-glorot": Experiment(

@@ -237,9 +237,9 @@ def _observe(
     measured = layout.mean(ops.stack(products))
     along, ahead, power, previous_power, lead_power, noise = (measured[k] for k in range(6))
     length = _root(power)
-    # Not by a product, the square of which, which its derivative is divided by, may be no float32.
-    cosines = [along * (1 / length) * (1 / _root(previous_power))]
-    cosines += [-ahead * (1 / length) * (1 / _root(lead_power, SMALLEST_WAY))]
+    # By one after the other: the square of their product, which a derivative is divided by, may be no float32.
+    cosines = [along / length / _root(previous_power)]
+    cosines += [-ahead / length / _root(lead_power, SMALLEST_WAY)]
     power_decays, cosine_decays = (np.array(decays, "float32")[:, None] for decays in (POWER_DECAYS, COSINE_DECAYS * 3))
     powers, agreements = means[: len(POWER_DECAYS)], means[len(POWER_DECAYS) :]
     powers = _mean(powers, power, power_decays)

@@ -39,16 +39,22 @@ def gradients():
 
 def run(rule, gradients, state=None, shapes=None):
     """The update of each step, and the last state."""
+    updates, state = steps(rule, gradients, state, shapes or [gradients.shape[1:]])
+    return np.stack([ops.convert_to_numpy(update) for update in updates]), [ops.convert_to_numpy(p) for p in state]
+
+
+def steps(rule, gradients, state, shapes):
+    """The same in tensors."""
     weights = rule.initial_weights(seed=0)
-    layout = Layout(shapes or [gradients.shape[1:]])
+    layout = Layout(shapes)
     of_tensors = isinstance(rule, TensorwiseRule)
     state = state or rule.initial_state(layout if of_tensors else layout.num_coordinates)
     updates = []
     for gradient in gradients:
         gradient = ops.convert_to_tensor(gradient)
         update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
-        updates.append(ops.convert_to_numpy(update))
-    return np.stack(updates), [ops.convert_to_numpy(part) for part in state]
+        updates.append(update)
+    return updates, state
 
 
 def test_initial_weights_have_the_shapes_that_the_rule_announces(rule):
@@ -63,18 +69,13 @@ def test_the_derivative_in_the_gradients_is_finite(rule, compiled):
     shape = (6, 5)
     gradients = np.random.default_rng(1).normal(size=(4, *shape)).astype("float32")
     gradients[0] = gradients[:, 0] = gradients[:, :, 1] = gradients[:2, :, 2] = 0
-    weights = {name: tf.constant(value) for name, value in rule.initial_weights(seed=0).items()}
-    layout = Layout([shape])
-    of_tensors = isinstance(rule, TensorwiseRule)
 
     @tf.function(jit_compile=compiled)
     def differentiate(gradients):
         with tf.GradientTape() as tape:
             tape.watch(gradients)
-            state, total = rule.initial_state(layout if of_tensors else layout.num_coordinates), 0.0
-            for gradient in tf.unstack(gradients):
-                update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
-                total += tf.reduce_sum(update)
+            updates, _ = steps(rule, tf.unstack(gradients), None, [shape])
+            total = tf.reduce_sum(updates)
         return tape.gradient(total, gradients)
 
     for size in (0.0, 1e-42, 1e-30, 1e-20, 1e-8, 1e-3, 1.0, 1e6):
