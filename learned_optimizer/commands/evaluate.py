@@ -12,7 +12,7 @@ from absl import flags
 from learned_optimizer import presets
 from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, commit, reporting, run
-from learned_optimizer.presets.library import locate
+from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.tasks import TASKS
 
@@ -29,7 +29,8 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "optimizers",
         None,
-        "What is compared: presets by name, meta-trained optimizers by their folder, and baselines, of "
+        "What is compared: presets by name, meta-trained optimizers by their folder (one that holds several, such as "
+        "of several seeds, has them take the test episodes in turn), and baselines, of "
         f"{', '.join(BASELINES)}; {', '.join(DEFAULTS)} is not tuned. Default: the problem's own preset, or "
         f"{presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
     )
@@ -143,10 +144,10 @@ def _title(values: flags.FlagValues) -> str:
 
 def _update_card(name: str, table: str, values: flags.FlagValues) -> None:
     command = command_line(values, omit=("out", "update_card", "data_dir", "optimizers"))
-    folder = locate(name)
-    preset = Preset.load(folder)
-    results = dict(preset.card.get("results", {})) | {command: table}
-    dataclasses.replace(preset, card={**preset.card, "results": results}).save(folder)
+    for folder in locate_all(name):
+        preset = Preset.load(folder)
+        results = dict(preset.card.get("results", {})) | {command: table}
+        dataclasses.replace(preset, card={**preset.card, "results": results}).save(folder)
 
 
 def command() -> None:

@@ -22,7 +22,7 @@ def define_flags() -> None:
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
     from learned_optimizer import presets
-    from learned_optimizer.experiments import EXPERIMENTS, TRAINING, meta_train, write_report
+    from learned_optimizer.experiments import EXPERIMENTS, TRAINING, write_report
 
     values = flags.FLAGS
     unknown = set(names) - set(EXPERIMENTS) - {"list", "report"}
@@ -45,7 +45,7 @@ def main(names: list[str]) -> None:
                     raise CommandError(f"--retrain: the preset {experiment.preset} of {name} was not meta-trained.")
                 trained = experiment.to_meta_train(TRAINING, presets.names(), values.retrain)
                 learned = [
-                    meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
+                    experiment.meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)
                     if optimizer in trained
                     else optimizer
                     for optimizer in experiment.optimizers(values.smoke)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS, FIRST_DECADES, LABELS, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.tuning import OBJECTIVES, Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
-from learned_optimizer.presets.library import locate
+from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import PresetError
 from learned_optimizer.problems.base import Problem
 
@@ -98,6 +99,7 @@ def compare(
     Args:
         problem: What baselines are tuned on.
         optimizers: Names of baselines (`BASELINES`, or `DEFAULTS`, which are not tuned), or presets by name or folder.
+            The φ of a folder of several runs, such as of several seeds, take the test episodes in turn.
         test_problem: What the test episodes are drawn from; `problem`, with other seeds, if none is given.
         num_steps: Steps of an episode.
         tuning_episodes: Episodes for each rate.
@@ -111,12 +113,15 @@ def compare(
             have not been run again yet: who saves it loses none of them when the comparison is stopped.
 
     Raises:
-        ValueError: If an optimizer is named twice.
+        ValueError: If an optimizer is named twice, or has more φ than there are test episodes.
         PresetError: If a name is neither a baseline's nor a preset's.
     """
     if len(set(optimizers)) != len(optimizers):
         raise ValueError(f"An optimizer is named twice: {list(optimizers)}")
     made = {name: _make(name) for name in optimizers}
+    for name, several in made.items():
+        if len(several) > test_episodes:
+            raise ValueError(f"{name} are {len(several)} φ, which cannot share {test_episodes} test episodes.")
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
@@ -126,12 +131,13 @@ def compare(
     def tell(line: str) -> None:
         report(line, comparison.joined(known, unchecked.values()) if known else comparison)
 
-    for name, optimizer in made.items():
-        episodes = Episodes(test_problem, optimizer)
+    for name, of_name in made.items():
+        of_each = [Episodes(test_problem, optimizer) for optimizer in of_name]
+        episodes = of_each[0]
         if name not in BASELINES:
             label, learning_rate = LABELS.get(name, name), None
         else:
-            tuning = episodes if test_problem is problem else Episodes(problem, _make(name))
+            tuning = episodes if test_problem is problem else Episodes(problem, *_make(name))
 
             def run(rate: float, part: float, tuning: Episodes = tuning) -> np.ndarray:
                 return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate, measured=False)
@@ -151,8 +157,8 @@ def compare(
             label = f"{LABELS[name]} ({learning_rate:g})"
             comparison.tuned[label] = search
             tell(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
-        comparison.curves[label] = episodes.run(test_seeds, num_steps, learning_rate)
-        comparison.metrics[label] = episodes.metrics
+        curves, metrics = _in_turn(of_each, test_seeds, num_steps, learning_rate)
+        comparison.curves[label], comparison.metrics[label] = curves, metrics
         mean = comparison.curves[label].mean()
         tell(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes")
     return comparison
@@ -171,11 +177,25 @@ def _agree(
     return bool(np.allclose(now, then, rtol=IN_THE_MEAN, atol=0.0))
 
 
-def _make(name: str) -> keras.optimizers.Optimizer:
+def _in_turn(
+    of_each: Sequence[Episodes], seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The curves and metrics of optimizers that take the episodes in turn, or of one that takes them all."""
+    curves = np.empty((len(seeds), num_steps), "float32")
+    metrics: dict[str, np.ndarray] = {}
+    for number, episodes in enumerate(of_each):
+        own = slice(number, None, len(of_each))
+        curves[own] = episodes.run(seeds[own], num_steps, learning_rate)
+        for name, values in episodes.metrics.items():
+            metrics.setdefault(name, np.empty(len(seeds)))[own] = values
+    return curves, metrics
+
+
+def _make(name: str) -> list[keras.optimizers.Optimizer]:
+    """A baseline; or a learned optimizer, or several, of each run in a folder."""
     if made := BASELINES.get(name) or DEFAULTS.get(name):
-        return made()
+        return [made()]
     try:
-        locate(name)
+        return [LearnedOptimizer(folder) for folder in locate_all(name)]
     except PresetError as error:
         raise PresetError(f"{error} Baselines are {', '.join([*BASELINES, *DEFAULTS])}.") from error
-    return LearnedOptimizer(name)

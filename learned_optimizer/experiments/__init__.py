@@ -1,7 +1,7 @@
 """The paper's experiments, as commands that a user can type; experiments.py runs them."""
 
-from learned_optimizer.experiments.experiment import Experiment, meta_train
+from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.report import write_report
 from learned_optimizer.experiments.table import EXPERIMENTS, TRAINING
 
-__all__ = ["EXPERIMENTS", "TRAINING", "Experiment", "meta_train", "write_report"]
+__all__ = ["EXPERIMENTS", "TRAINING", "Experiment", "write_report"]

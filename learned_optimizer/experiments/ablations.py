@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from learned_optimizer.evaluation.files import TABLE
 from learned_optimizer.experiments.results import ratios_at_end, read_curves
 from learned_optimizer.files import replaced_file
 
 PREFIX = "ablation-"
+# Of each meta-training; what it comes to depends on them.
+META_SEEDS = 3
 _DIGITS = ("--problem=digits", "--initialization=normal", "--initialization=glorot")
 _SHARED = ("--epochs=12", "--rounds_per_epoch=25", "--monitor=val_normalized_loss")
 _PART = "--coordinate_fraction=0.25"
@@ -50,19 +54,30 @@ ABLATIONS = {f"{PREFIX}{name}": flags for name, flags in _VARIANTS.items()}
 def tabulate_ablations(folder: Path) -> None:
     """Writes `table.md`: for each technique and task the final loss against that of the best tuned baseline.
 
+    In parentheses are the least and the greatest of the meta-trainings' own, each on the episodes that it has taken.
+
     Args:
         folder: Holds the results of each task in a folder of its name.
     """
     tasks = {path.parent.name: read_curves(path.parent) for path in sorted(folder.glob("*/run.json"))}
-    ratios = {task: ratios_at_end(curves) for task, curves in tasks.items()}
+    ratios = {task: _ratios(curves) for task, curves in tasks.items()}
     header = ["changed", *(f"{task}, final / best" for task in tasks)]
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
     for name, technique in TECHNIQUES.items():
-        rows = {
-            task: {label.rpartition(PREFIX)[2]: r for label, r in of_task.items()} for task, of_task in ratios.items()
-        }
-        if any(name in row for row in rows.values()):
-            cells = [f"{row[name].ratio:.3f} [{row[name].low:.3f}, {row[name].high:.3f}]" for row in rows.values()]
-            lines.append("| " + " | ".join([technique, *cells]) + " |")
+        if any(name in row for row in ratios.values()):
+            lines.append("| " + " | ".join([technique, *(row[name] for row in ratios.values())]) + " |")
     with replaced_file(folder / TABLE) as path:
         path.write_text("\n".join(lines) + "\n")
+
+
+def _ratios(curves: dict[str, np.ndarray]) -> dict[str, str]:
+    """A cell of the table by technique."""
+    of_seeds = [
+        ratios_at_end({label: values[seed::META_SEEDS] for label, values in curves.items()})
+        for seed in range(min(META_SEEDS, *map(len, curves.values())))
+    ]
+    cells = {}
+    for label, ratio in ratios_at_end(curves).items():
+        each = [ratios[label].ratio for ratios in of_seeds]
+        cells[label.rpartition(PREFIX)[2]] = f"{ratio.ratio:.3f} ({min(each):.3f} – {max(each):.3f})"
+    return cells

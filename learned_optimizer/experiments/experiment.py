@@ -37,6 +37,8 @@ class Experiment:
         baselines: What the learned optimizer is compared with.
         paper: Losses in the paper by step: of its LSTM, and of the best baseline.
         minutes: About how long it takes on two CPU cores.
+        meta_seeds: How many times each of them that is meta-trained first is, with other seeds; of several φ each takes
+            its part of the test episodes.
         finish: Called with the folder of the results once all parts are there, to draw a figure of them together.
     """
 
@@ -50,6 +52,7 @@ class Experiment:
     note: str = ""
     paper: Mapping[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
     minutes: float = 1.5
+    meta_seeds: int = 1
     finish: Callable[[Path], None] | None = None
 
     def optimizers(self, smoke: bool = False) -> tuple[str, ...]:
@@ -65,6 +68,24 @@ class Experiment:
             retrain: Whether to meta-train presets, too; those without such flags stay as they are shipped.
         """
         return {name for name in self.optimizers() if name not in shipped or (retrain and name in training)}
+
+    def meta_train(self, name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool = False) -> str:
+        """Runs train.py, or goes on with a run that was stopped; returns the run's folder, or that of several runs.
+
+        Args:
+            name: Of the meta-training, and of the folder.
+            training: The flags of each. Where one starts from the φ of another, this one comes first.
+            runs: The folder of all runs.
+            smoke: Whether to make one round only, with one seed.
+
+        Raises:
+            subprocess.CalledProcessError: If it fails; it has said why.
+        """
+        if self.meta_seeds == 1:
+            return str(_meta_train(name, training, runs, smoke))
+        for seed in range(1 if smoke else self.meta_seeds):
+            _meta_train(name, training, runs, smoke, seed)
+        return str(runs / name)
 
     def evaluate(self, out: Path, learned: Sequence[str], smoke: bool = False, update_card: bool = False) -> None:
         """Runs evaluate.py for each part.
@@ -96,29 +117,21 @@ class Experiment:
             self.finish(out)
 
 
-def meta_train(name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool = False) -> str:
-    """Runs train.py, or goes on with a run that was stopped; returns the run's folder.
-
-    Args:
-        name: Of the meta-training, and of the run's folder.
-        training: The flags of each. Where one starts from the φ of another, this one comes first.
-        runs: The folder of all runs.
-        smoke: Whether to make one round only.
-
-    Raises:
-        subprocess.CalledProcessError: If it fails; it has said why.
-    """
-    run, flags = runs / name, []
+def _meta_train(
+    name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool, seed: int | None = None
+) -> Path:
+    """The run with one seed, of several, in a folder of its own; or with that which the flags give, if it is None."""
+    run, flags = (runs / name, []) if seed is None else (runs / name / f"seed-{seed}", [f"--seed={seed}"])
     for flag in training[name]:
         initial = flag.removeprefix(INITIAL)
         if flag.startswith(INITIAL) and initial in training and initial not in presets.names():
-            flag = f"{INITIAL}{meta_train(initial, training, runs, smoke)}"
+            flag = f"{INITIAL}{_meta_train(initial, training, runs, smoke, seed)}"
         flags.append(flag)
     if (run / CONFIG).exists():
         run_command("train", ["--resume", f"--run_dir={run}"])
     else:
         run_command("train", [*flags, *(SMOKE_TRAIN if smoke else ()), f"--run_dir={run}"])
-    return str(run)
+    return run
 
 
 def run_command(name: str, flags: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 
-from learned_optimizer.experiments.ablations import ABLATIONS, PREFIX, TECHNIQUES, tabulate_ablations
+from learned_optimizer.experiments.ablations import ABLATIONS, META_SEEDS, PREFIX, TECHNIQUES, tabulate_ablations
 from learned_optimizer.experiments.experiment import BASELINES, Experiment
 from learned_optimizer.experiments.figures import plot_grid, plot_pictures
 from learned_optimizer.experiments.generalization import summarize_suite
@@ -442,7 +442,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "What each technique of meta-training gives: 300 rounds on digits with one thing changed at a time (not in the "
         "paper).",
         f"{PREFIX}base",
-        ("--problem=digits",),
+        ("--problem=digits", "--test_episodes=21"),
         parts={
             "sigmoid": (),
             "relu": (*_GLOROT, "--activation=relu"),
@@ -450,7 +450,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "500-steps": (*_GLOROT, "--num_steps=500"),
         },
         rivals=tuple(f"{PREFIX}{name}" for name in TECHNIQUES if name != "base"),
-        minutes=60,
+        minutes=120,
+        meta_seeds=META_SEEDS,
         note="Second derivatives, with clipped adjoints, do by far best on the network of the meta-training itself, "
         "then evolution strategies and imitation. What transfers to others is random scaling and, above all, a mixture "
         "of problems. Longer episodes do best over 500 steps. A meta-loss of other examples is judged here by what it "

@@ -37,8 +37,26 @@ def locate(preset: str | Path) -> Path:
     """
     if isinstance(preset, str) and preset in names():
         return FOLDER / preset
-    path = Path(preset)
-    for folder in (path, path / "best"):
-        if (folder / CONFIG).exists():
-            return folder
+    if folder := _in(Path(preset)):
+        return folder
     raise PresetError(f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}.")
+
+
+def locate_all(preset: str | Path) -> list[Path]:
+    """The folder that `load` reads; or, of a folder of several runs, such as of several seeds, that of each.
+
+    Raises:
+        PresetError: If there is none.
+    """
+    try:
+        return [locate(preset)]
+    except PresetError:
+        runs = [folder for path in sorted(Path(preset).glob("*/")) if (folder := _in(path))]
+        if not runs:
+            raise
+        return runs
+
+
+def _in(path: Path) -> Path | None:
+    """The folder itself, if it holds a preset, or that of the best φ in a run's folder."""
+    return next((folder for folder in (path, path / "best") if (folder / CONFIG).exists()), None)

@@ -211,6 +211,19 @@ def _waves(data_dir: str | None) -> KerasProblem:
     return KerasProblem(model, (x[:4_000], y[:4_000]), "mse", 64, test_data=(x[4_000:], y[4_000:]))
 
 
+def _teacher(data_dir: str | None) -> KerasProblem:
+    """What a random network says of noise, of which a minibatch of eight shows next to nothing."""
+    del data_dir
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((11_000, 48)).astype("float32")
+    scores = np.tanh(x @ generator.standard_normal((48, 48)) / 3.5) @ generator.standard_normal((48, 12))
+    labels = (scores - scores.mean(axis=0)).argmax(axis=1).astype("int32")
+    hidden = [layers.Dense(units, activation="gelu") for units in (40, 20)]
+    model = keras.Sequential([keras.Input((48,)), *hidden, layers.Dense(12, activation="softmax")])
+    train, test = (x[:10_000], labels[:10_000]), (x[10_000:], labels[10_000:])
+    return KerasProblem(model, train, CROSS_ENTROPY, 8, test_data=test)
+
+
 def _diabetes(data_dir: str | None) -> KerasProblem:
     """Regression: the progression of a disease from ten measurements of 442 patients, inside scikit-learn."""
     del data_dir
@@ -251,6 +264,7 @@ def _classify(
 TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     "waves": _waves,
     "diabetes": _diabetes,
+    "teacher-8": _teacher,
     "text-attention": functools.partial(_text, body=_transformer(blocks=1, width=32, heads=2, hidden=64)),
     "text-convolution": functools.partial(_text, body=_dilated),
     "topics": _topics,

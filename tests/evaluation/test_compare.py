@@ -193,6 +193,20 @@ def test_metrics_are_those_of_the_parameters_at_the_end(tmp_path):
     assert "test first" in format_table(summarize(again.curves, again.tuned, again.metrics))
 
 
+def test_the_runs_in_a_folder_take_the_episodes_in_turn(problem, tmp_path):
+    rule = CoordinatewiseLSTM((2,), preprocessing="none")
+    runs = [tmp_path / "seed-0" / "best", tmp_path / "seed-1" / "best"]
+    for seed, run in enumerate(runs):
+        Preset(rule, rule.initial_weights(seed)).save(run)
+    (tmp_path / "notes").mkdir()
+    shared = compare(problem, [str(tmp_path), "adam-default"], **ARGUMENTS).curves[str(tmp_path)]
+    first, second = (compare(problem, [str(run)], **ARGUMENTS).curves[str(run)] for run in runs)
+    assert not np.allclose(first, second)
+    np.testing.assert_array_equal(shared, [first[0], second[1], first[2]])
+    with pytest.raises(ValueError, match="are 2 φ, which cannot share 1 test episodes"):
+        compare(problem, [str(tmp_path)], test_episodes=1)
+
+
 def test_an_optimizer_named_twice_is_refused(problem):
     with pytest.raises(ValueError, match="named twice"):
         compare(problem, ["sgd", "sgd"])

@@ -77,8 +77,16 @@ def test_each_technique_is_compared_with_the_best_baseline(tmp_path):
     write_results(tmp_path / "relu", constant_curves(**curves))
     tabulate_ablations(tmp_path)
     *_, base, log = (tmp_path / "table.md").read_text().splitlines()
-    assert base.startswith("| RNNprop on digits") and "| 1.000 [" in base
+    assert base.startswith("| RNNprop on digits") and "| 1.000 (" in base
     assert log.startswith("| the sum of logarithms") and "| 0.50" in log
+
+
+def test_the_spread_of_meta_trainings_is_that_of_the_episodes_they_took_in_turn(tmp_path):
+    of_seeds = np.array([1.0, 3.0, 2.0])
+    learned = np.tile(of_seeds, 3)[:, None] * np.ones((9, 20))
+    write_results(tmp_path / "relu", {"runs/ablation-base": learned, "Adam (0.1)": np.full((9, 20), 2.0)})
+    tabulate_ablations(tmp_path)
+    assert "| 1.000 (0.500 – 1.500) |" in (tmp_path / "table.md").read_text()
 
 
 @pytest.mark.parametrize(("label", "expected"), [("Adam (0.1)", "adam"), ("NAG (1)", "nag"), ("mnist", None)])

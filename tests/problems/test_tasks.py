@@ -9,7 +9,7 @@ from learned_optimizer.problems.base import make_seed
 from learned_optimizer.problems.tasks import ALPHABET, TASKS, _sentences, make_task
 
 # Networks that know nothing have about the logarithm of the number of classes as their loss.
-CLASSES = {"mnist": 10, "digits": 10, "cifar10": 10, "topics": 8, "text": len(ALPHABET)}
+CLASSES = {"mnist": 10, "digits": 10, "cifar10": 10, "topics": 8, "teacher": 12, "text": len(ALPHABET)}
 WITHOUT_DOWNLOAD = [name for name in TASKS if not name.startswith(("mnist", "cifar10"))]
 
 
