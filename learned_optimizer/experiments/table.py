@@ -402,8 +402,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         minutes=120,
         note="Where it is behind tuned Adam: `teacher-8`, which is there because optimizers with large steps fail on "
         "it, by 73 %, and there behind Adam by default, too; the convolutional networks on CIFAR-10, without batch "
-        "normalisation by 2 % and with it by 1 %; and `waves`, where one episode of five stays at its first plateau. `general-fast` "
-        "is behind on `text-attention`, too, by 3 %. What `general` lowers is the training loss: on "
+        "normalisation by 2 % and with it by 1 %; and `waves`, where one episode of five stays at its first plateau. "
+        "`general-fast` is behind on `text-attention`, too, by 3 %. What `general` lowers is the training loss: on "
         "`cifar10-cnn`, `diabetes`, `digits-gru`, `digits-residual-mlp`, `mnist-mlp-gelu-512`, `topics` and "
         "`waves` its test loss is worse than Adam's. Some things about it were chosen after a look at tasks of "
         "this suite, though by losses on others: the largest step size and that gradients count by their length, "
