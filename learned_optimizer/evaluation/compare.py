@@ -121,7 +121,10 @@ def compare(
     made = {name: _make(name) for name in optimizers}
     for name, several in made.items():
         if len(several) > test_episodes:
-            raise ValueError(f"{name} are {len(several)} φ, which cannot share {test_episodes} test episodes.")
+            raise ValueError(
+                f"{name} holds {len(several)} φ, which take the test episodes in turn: `test_episodes` must be at least "
+                f"{len(several)}. Received: {test_episodes}"
+            )
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)

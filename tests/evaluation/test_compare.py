@@ -203,7 +203,7 @@ def test_the_runs_in_a_folder_take_the_episodes_in_turn(problem, tmp_path):
     first, second = (compare(problem, [str(run)], **ARGUMENTS).curves[str(run)] for run in runs)
     assert not np.allclose(first, second)
     np.testing.assert_array_equal(shared, [first[0], second[1], first[2]])
-    with pytest.raises(ValueError, match="are 2 φ, which cannot share 1 test episodes"):
+    with pytest.raises(ValueError, match="holds 2 φ.*must be at least 2. Received: 1"):
         compare(problem, [str(tmp_path)], test_episodes=1)
 
 
