@@ -122,8 +122,8 @@ def compare(
     for name, several in made.items():
         if len(several) > test_episodes:
             raise ValueError(
-                f"{name} holds {len(several)} φ, which take the test episodes in turn: `test_episodes` must be at least "
-                f"{len(several)}. Received: {test_episodes}"
+                f"{name} holds {len(several)} φ, which take the test episodes in turn: `test_episodes` must be at "
+                f"least {len(several)}. Received: {test_episodes}"
             )
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
