@@ -119,11 +119,11 @@ def compare(
     if len(set(optimizers)) != len(optimizers):
         raise ValueError(f"An optimizer is named twice: {list(optimizers)}")
     made = {name: _make(name) for name in optimizers}
-    for name, several in made.items():
-        if len(several) > test_episodes:
+    for name, group in made.items():
+        if len(group) > test_episodes:
             raise ValueError(
-                f"{name} holds {len(several)} φ, which take the test episodes in turn: `test_episodes` must be at "
-                f"least {len(several)}. Received: {test_episodes}"
+                f"{name} holds {len(group)} φ, which take the test episodes in turn: `test_episodes` must be at least "
+                f"{len(group)}. Received: {test_episodes}"
             )
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
@@ -134,8 +134,8 @@ def compare(
     def tell(line: str) -> None:
         report(line, comparison.joined(known, unchecked.values()) if known else comparison)
 
-    for name, of_name in made.items():
-        of_each = [Episodes(test_problem, optimizer) for optimizer in of_name]
+    for name, group in made.items():
+        of_each = [Episodes(test_problem, optimizer) for optimizer in group]
         episodes = of_each[0]
         if name not in BASELINES:
             label, learning_rate = LABELS.get(name, name), None

@@ -121,7 +121,9 @@ def _meta_train(
     name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool, seed: int | None = None
 ) -> Path:
     """The run with one seed, of several, in a folder of its own; or with that which the flags give, if it is None."""
-    run, flags = (runs / name, []) if seed is None else (runs / name / f"seed-{seed}", [f"--seed={seed}"])
+    run, flags = runs / name, []
+    if seed is not None:
+        run, flags = run / f"seed-{seed}", [f"--seed={seed}"]
     for flag in training[name]:
         initial = flag.removeprefix(INITIAL)
         if flag.startswith(INITIAL) and initial in training and initial not in presets.names():

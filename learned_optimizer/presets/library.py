@@ -37,7 +37,7 @@ def locate(preset: str | Path) -> Path:
     """
     if isinstance(preset, str) and preset in names():
         return FOLDER / preset
-    if folder := _in(Path(preset)):
+    if folder := _preset_in(Path(preset)):
         return folder
     raise PresetError(f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}.")
 
@@ -51,12 +51,12 @@ def locate_all(preset: str | Path) -> list[Path]:
     try:
         return [locate(preset)]
     except PresetError:
-        runs = [folder for path in sorted(Path(preset).glob("*/")) if (folder := _in(path))]
+        runs = [folder for path in sorted(Path(preset).glob("*/")) if (folder := _preset_in(path))]
         if not runs:
             raise
         return runs
 
 
-def _in(path: Path) -> Path | None:
+def _preset_in(path: Path) -> Path | None:
     """The folder itself, if it holds a preset, or that of the best φ in a run's folder."""
     return next((folder for folder in (path, path / "best") if (folder / CONFIG).exists()), None)
