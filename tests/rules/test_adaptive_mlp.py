@@ -148,7 +148,8 @@ def test_untrained_step_sizes_rise_in_a_step_a_tensor_to_the_initial_one_of_so_m
 ):
     rule, layout = AdaptiveMLP(initial_step=0.01), Layout([shape] * tensors).times(copies)
     weights, state, ways = rule.initial_weights(), rule.initial_state(layout), [np.zeros(layout.num_tensors)]
-    weights["controller/skip/kernel"][0] = weights["controller/output/bias"][0] = 0
+    for name in ("skip/kernel", "output/kernel", "output/bias"):
+        weights[f"controller/{name}"][0] = 0
     for _ in range(steps + 2):
         _, state = rule(ops.ones(layout.num_coordinates), state, weights, layout)
         ways.append(ops.convert_to_numpy(state[1][2]))
@@ -185,6 +186,30 @@ def test_untrained_step_sizes_grow_slowly_where_gradients_say_nothing():
         expected.append(expected[-1] + 2.5 * np.tanh(0.15 - 0.01 * np.log(t) - 0.05 * expected[-1]) / (t + 10))
     np.testing.assert_allclose(changes, expected, rtol=1e-4)
     assert 0.7 < changes[-1] < 0.9
+
+
+def test_untrained_step_sizes_shrink_where_successive_gradients_are_mostly_noise():
+    weights = AdaptiveMLP().initial_weights()
+    kernel, output = weights["controller/hidden/kernel"][:2], weights["controller/output/kernel"][:, :2]
+    cosines = np.array([-0.3, -0.04, -0.017, 0.006, 0.3], "float32")  # outside, the ends, the middle
+    observations = np.zeros((m.NUM_OBSERVATIONS, 5), "float32")
+    observations[m.AGREEMENT] = 2 * cosines
+    change = output @ np.tanh(kernel @ observations + weights["controller/hidden/bias"][:2])
+    np.testing.assert_allclose(change[0], [0, -0.1498, -0.25, -0.1498, 0], atol=1e-4)
+    assert not change[1:].any()
+
+    rule, layout = AdaptiveMLP(initial_step=1e-3), Layout([(200,)])
+    heedless = weights | {"controller/output/kernel": weights["controller/output/kernel"].copy()}
+    heedless["controller/output/kernel"][:, :2] = 0
+    for mean, least, most in ((0.0, -1.2, -0.5), (1.0, -0.05, 0)):
+        changes = []
+        for each in (weights, heedless):
+            generator, state = np.random.default_rng(0), rule.initial_state(layout)
+            for _ in range(300):
+                gradient = (generator.standard_normal(200) + mean).astype("float32")
+                _, state = rule(ops.convert_to_tensor(gradient), state, each, layout)
+            changes.append(float(state[1][1, 0]))
+        assert least < changes[0] - changes[1] < most
 
 
 def test_a_few_large_gradients_outweigh_the_tiny_ones_around_them():
@@ -230,6 +255,7 @@ def test_it_goes_no_farther_than_the_largest_step_a_step(gradients, weights):
     [
         ({"hidden_size": -1}, "`hidden_size`"),
         ({"controller_size": 2.5}, "`controller_size`"),
+        ({"controller_size": 1}, "`controller_size`.* at least 2"),
         ({"initial_step": 0.2}, "`initial_step`"),
     ],
 )
