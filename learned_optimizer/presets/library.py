@@ -39,7 +39,10 @@ def locate(preset: str | Path) -> Path:
         return FOLDER / preset
     if folder := _preset_in(Path(preset)):
         return folder
-    raise PresetError(f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}.")
+    message = f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}."
+    if runs := _presets_of_runs(Path(preset)):
+        message += f" It has several runs; name one of them, such as {str(runs[0])!r}."
+    raise PresetError(message)
 
 
 def locate_all(preset: str | Path) -> list[Path]:
@@ -51,12 +54,16 @@ def locate_all(preset: str | Path) -> list[Path]:
     try:
         return [locate(preset)]
     except PresetError:
-        runs = [folder for path in sorted(Path(preset).glob("*/")) if (folder := _preset_in(path))]
-        if not runs:
-            raise
-        return runs
+        if runs := _presets_of_runs(Path(preset)):
+            return runs
+        raise
 
 
 def _preset_in(path: Path) -> Path | None:
     """The folder itself, if it holds a preset, or that of the best φ in a run's folder."""
     return next((folder for folder in (path, path / "best") if (folder / CONFIG).exists()), None)
+
+
+def _presets_of_runs(path: Path) -> list[Path]:
+    """That of each run in a folder."""
+    return [folder for run in sorted(path.glob("*/")) if (folder := _preset_in(run))]

@@ -79,6 +79,17 @@ def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
     assert recorded.strip() == table and "--num_steps=12" in command and str(tmp_path) not in command
 
 
+def test_evaluate_writes_the_table_into_the_card_of_each_run_of_a_folder(tmp_path):
+    folders = [tmp_path / "mine" / f"seed-{seed}" for seed in (1, 2)]
+    for folder in folders:
+        presets.load("quadratic").save(folder)
+    flags = ["--problem=quadratic", "--dimension=2", "--num_steps=12", "--test_episodes=2", "--tuning_episodes=1"]
+    finish(start("evaluate.py", *flags, f"--optimizers={tmp_path / 'mine'}", f"--out={tmp_path}", "--update_card"))
+    table = (tmp_path / "table.md").read_text().strip()
+    for folder in folders:
+        assert table in presets.load(folder).card["results"].values()
+
+
 def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_path):
     arguments = ["--problem=quadratic", "--dimension=2", "--test_episodes=2", "--tuning_episodes=1"]
     arguments += ["--optimizers=sgd,quadratic", f"--out={tmp_path}"]

@@ -150,6 +150,13 @@ def test_an_unknown_preset_is_refused_with_those_that_exist(tmp_path):
         presets.load(tmp_path)
 
 
+def test_of_a_folder_of_several_runs_one_is_to_be_named(preset, tmp_path):
+    for seed in (1, 2):
+        preset.save(tmp_path / f"seed-{seed}" / "best")
+    with pytest.raises(PresetError, match="It has several runs; name one of them, such as '.*seed-1.best'"):
+        presets.load(tmp_path)
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_shipped_presets_can_be_loaded_and_say_what_they_are(name):
     preset = presets.load(name)
