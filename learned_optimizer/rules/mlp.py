@@ -37,9 +37,9 @@ LARGEST_STEP = 0.1
 # The observation, the slowest mean of −cos(∇, z − x), and how much of it an untrained rule's step size follows.
 ALIGNMENT, INITIAL_FOLLOWING = 2 * len(COSINE_DECAYS) - 1, 2.0
 # The observation, twice the slow mean of the cosine of successive gradients, and the range of it in which they are
-# mostly noise: they do not agree, nor does θ swing. An untrained rule's step size shrinks there, once it is warmed up
+# mostly noise: they do not agree, nor does θ swing. An untrained rule takes shorter steps there, once it is warmed up
 # and the mean says something; and how steep the range's ends are.
-AGREEMENT, NOISE, STEEPNESS, INITIAL_CAUTION = 1, (-0.08, 0.012), 25.0, 0.25
+AGREEMENT, NOISE, STEEPNESS, INITIAL_CAUTION = 1, (-0.08, 0.012), 25.0, 1.5
 # The observations of how much the step size has changed and of the time, and how an untrained rule's step size follows
 # them: where gradients say nothing it grows, the less the later it is and the more it has grown.
 CHANGED, TIME, INITIAL_GROWTH, INITIAL_HOLD, INITIAL_SLOWING = 9, 10, 0.15, 0.05, 0.01
@@ -72,9 +72,9 @@ class AdaptiveMLP(TensorwiseRule):
     more than 65,536 coordinates, N, to √(65,536 / N) times that. It then follows −cos(∇, z − x): where the gradient
     at θ says that z, which is ahead of the mean x, is on the right way, steps get longer. Where it says nothing
     they grow as well, though slowly: 2.5 · (0.15 − 0.01 log t − 0.05 Δ) / (t + 10) a step, in which Δ is what ℓ has
-    changed so far. But they shrink, by up to 2.5 · 0.25 / (t + 10) a step, where the mean cosine of successive
-    gradients, between about −0.04 and 0.006, says after the first steps that they are mostly noise. Where all gradients
-    of a coordinate are 0, it stays, and where they have vanished, it comes to rest.
+    changed so far. While the mean cosine of successive gradients, between about −0.04 and 0.006, says that they are
+    mostly noise, steps are shorter, down to 0.4 times for 64 inputs and to no less than 1 / e with what their number
+    does. Where all gradients of a coordinate are 0, it stays, and where they have vanished, it comes to rest.
 
     Sources: Metz et al. (2022), arXiv:2203.11860, for a small perceptron on features of Adam and Adafactor, and the
     update that is normalised by tensor; Defazio et al. (2024), arXiv:2405.15682, for x, z and θ, equations 3 to 5;
@@ -142,13 +142,13 @@ class AdaptiveMLP(TensorwiseRule):
         weights["controller/output/bias"][1] = -INITIAL_WARM_UP
         weights["controller/skip/kernel"][1, ROWS] = -5  # log(64 / rows); see `_progress`.
         # The difference of two hidden units is a well between the ends of the range. Until the warm-up is over it is
-        # elsewhere: by as much as 16 for each part of the warm-up that is left, where no mean or few are.
+        # elsewhere: at 64 times what is left of it, where no mean is.
         weights["controller/hidden/kernel"][:2] = 0
-        weights["controller/hidden/kernel"][:2, [AGREEMENT, WARM_UP]] = STEEPNESS, 16 * STEEPNESS
-        weights["controller/hidden/bias"][:2, 0] = [-STEEPNESS * (16 + end) for end in NOISE]
+        weights["controller/hidden/kernel"][:2, [AGREEMENT, WARM_UP]] = STEEPNESS, 64 * STEEPNESS
+        weights["controller/hidden/bias"][:2, 0] = [-STEEPNESS * (64 + end) for end in NOISE]
         depth = 2 * math.tanh(STEEPNESS * (NOISE[1] - NOISE[0]) / 2)
         weights["controller/output/kernel"][:, :2] = 0
-        weights["controller/output/kernel"][0, :2] = -INITIAL_CAUTION / depth, INITIAL_CAUTION / depth
+        weights["controller/output/kernel"][1, :2] = -INITIAL_CAUTION / depth, INITIAL_CAUTION / depth
         return weights
 
     def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
