@@ -11,6 +11,8 @@ from scipy import stats
 from learned_optimizer.evaluation.tuning import OBJECTIVES
 
 CONFIDENCE = 0.95
+# A loss below it is as good as 0: of a cross-entropy in float32 less is rounding. In a ratio it counts as this.
+NEGLIGIBLE = 1e-7
 
 
 def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -51,8 +53,7 @@ def summarize(
             row[measure] = value.mean()
             row[f"{measure}_ci"] = float(half_width(value))
             if reference is not None:
-                ratio = value.mean() / values[reference].mean()
-                low, high = bootstrap_ratio(value, values[reference])
+                ratio, low, high = ratio_of_means(value, values[reference])
                 row |= {f"{measure}_ratio": ratio, f"{measure}_ratio_low": low, f"{measure}_ratio_high": high}
     for label, curve in curves.items():
         rows[label]["sum"] = curve.sum(axis=1).mean()
@@ -62,14 +63,14 @@ def summarize(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
 
 
-def bootstrap_ratio(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float]:
-    """The 95 % interval of mean(values) / mean(reference), two `[episodes]` that are paired; 0 / 0 counts as 1."""
+@np.errstate(over="ignore", invalid="ignore")
+def ratio_of_means(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float, float]:
+    """mean(values) / mean(reference), of two `[episodes]` that are paired; and the ends of its 95 % interval."""
+    values, reference = np.maximum(values, NEGLIGIBLE), np.maximum(reference, NEGLIGIBLE)
     index = np.random.default_rng(0).integers(len(values), size=(samples, len(values)))
-    means, references = values[index].mean(axis=1), reference[index].mean(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where((means == 0) & (references == 0), 1, means / references)
+    ratios = values[index].mean(axis=1) / reference[index].mean(axis=1)
     low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return float(values.mean() / reference.mean()), float(low), float(high)
 
 
 def _or_infinite(value: float) -> float:

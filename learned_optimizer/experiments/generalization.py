@@ -11,6 +11,7 @@ from scipy import stats
 from learned_optimizer.evaluation.baselines import LABELS, baseline_of
 from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison
+from learned_optimizer.evaluation.summary import NEGLIGIBLE
 from learned_optimizer.evaluation.tuning import final_loss, mean_loss
 from learned_optimizer.experiments.figures import save_figure
 from learned_optimizer.files import replaced_file
@@ -67,7 +68,10 @@ def _ratios(comparisons: dict[str, Comparison], measure: str) -> dict[str, dict[
     ratios = {}
     for task, comparison in comparisons.items():
         with np.errstate(over="ignore", invalid="ignore"):  # Losses of optimizers that diverge.
-            losses = {_name(label): MEASURES[measure](curves) for label, curves in comparison.curves.items()}
+            losses = {
+                _name(label): np.maximum(MEASURES[measure](curves), NEGLIGIBLE)
+                for label, curves in comparison.curves.items()
+            }
         reference = losses[LABELS[REFERENCE]].mean()
         ratios[task] = {
             name: np.where(np.isfinite(v), np.minimum(v / reference, WORST), WORST) for name, v in losses.items()
@@ -92,7 +96,9 @@ def _table(suite: pd.DataFrame, ratios: dict[str, dict[str, dict[str, np.ndarray
     ]
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
     # Losses, as two ratios may both be as bad as can be; of a run that diverged NaN.
-    final = suite.fillna({"final": np.inf}).pivot(index="task", columns="optimizer", values="final")
+    final = (
+        suite.fillna({"final": np.inf}).pivot(index="task", columns="optimizer", values="final").clip(lower=NEGLIGIBLE)
+    )
     for name in dict.fromkeys(suite["optimizer"]):
         cells = [name]
         for of_measure in ratios.values():

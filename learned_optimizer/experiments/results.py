@@ -11,11 +11,8 @@ import pandas as pd
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.files import CURVES
-from learned_optimizer.evaluation.summary import bootstrap_ratio
+from learned_optimizer.evaluation.summary import ratio_of_means
 from learned_optimizer.evaluation.tuning import FINAL_STEPS
-
-# A loss may come down to 0, with which no other can be compared.
-SMALLEST = 1e-12
 
 
 class Ratio(NamedTuple):
@@ -80,12 +77,10 @@ def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:
 
 
 def _compare(values: dict[str, np.ndarray]) -> Ratio:
-    values = {label: np.maximum(losses, SMALLEST) for label, losses in values.items()}
     learned = next(label for label in values if baseline_of(label) is None)
     best = min(
         (label for label in values if baseline_of(label)),
         key=lambda label: np.nan_to_num(values[label].mean(), nan=np.inf),
     )
-    low, high = bootstrap_ratio(values[learned], values[best])
-    means = float(values[learned].mean()), float(values[best].mean())
-    return Ratio(*means, best, means[0] / means[1], low, high)
+    ratio, low, high = ratio_of_means(values[learned], values[best])
+    return Ratio(float(values[learned].mean()), float(values[best].mean()), best, ratio, low, high)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from learned_optimizer.evaluation import format_table, plot_curves, summarize
 from learned_optimizer.evaluation.plots import draw_curves, name_band
-from learned_optimizer.evaluation.summary import bootstrap_ratio, half_width
+from learned_optimizer.evaluation.summary import half_width, ratio_of_means
 
 
 @pytest.fixture
@@ -73,7 +73,15 @@ def test_episodes_that_diverge_are_counted_and_do_not_hide_the_others(diverged):
 
 
 def test_losses_of_zero_are_alike():
-    assert bootstrap_ratio(np.zeros(5), np.zeros(5)) == (1, 1)
+    assert ratio_of_means(np.zeros(5), np.zeros(5)) == (1, 1, 1)
+
+
+def test_a_loss_as_good_as_zero_counts_as_the_least_that_matters():
+    curves = {"learned": np.full((3, 20), 3e-7), "level": np.full((3, 20), 4e-10), "SGD (1)": np.zeros((3, 20))}
+    summary = summarize(curves, ["SGD (1)"])
+    for column in ("final_ratio", "final_ratio_low", "mean_ratio_high"):
+        np.testing.assert_allclose(summary[column], [3, 1, 1])
+    np.testing.assert_allclose(summary["final"], [3e-7, 4e-10, 0])
 
 
 def test_without_baselines_there_are_no_ratios(curves):

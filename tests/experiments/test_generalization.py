@@ -44,3 +44,18 @@ def test_a_suite_is_summarized_against_tuned_adam(tmp_path):
     assert "| 2 of 3 | 1 of 3 | 0.0% |" in rows["mine"]
     assert "| 3 of 3 |  | 0.0% |" in rows["Adam"] and "25.0%" in rows["SGD"]
     assert (tmp_path / "profile.png").stat().st_size > 10_000
+
+
+def test_in_the_suite_losses_that_are_as_good_as_zero_are_level(tmp_path):
+    falls = np.linspace(1, 0, 40) * np.ones((3, 1))
+    falls[:, -20:] = 0
+    curves = {"mine": np.maximum(falls, 1e-9), "other": np.maximum(falls, 2e-7), "Adam (1)": falls}
+    (tmp_path / "task").mkdir()
+    tuned = {"Adam (1)": Tuned(1.0, 1.0, {1.0: 1.0})}
+    save_comparison(tmp_path / "task", Comparison(curves, tuned), {})
+    summarize(curves, tuned).to_csv(tmp_path / "task" / "summary.csv")
+    summarize_suite(tmp_path)
+    suite = pd.read_csv(tmp_path / "suite.csv").set_index("optimizer")
+    np.testing.assert_allclose(suite.loc[["mine", "other", "Adam"], "final_to_adam"], [1, 2, 1])
+    assert "| mine | 1.000 [1.000, 1.000] |" in (table := (tmp_path / "table.md").read_text())
+    assert "0 of 1" in next(line for line in table.splitlines() if line.startswith("| mine"))
