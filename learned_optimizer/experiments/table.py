@@ -322,7 +322,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         note="The paper's rule is within 3 % of the best baseline after 100 steps, and behind from there. This preset "
         "had 150 rounds of 200 steps on smaller images and 12 of 1,000; further rounds of one episode each at a "
         "meta learning rate of 0.001 gained nothing. The default, `general`, is ahead of every baseline after 100 "
-        "and 1,000 steps, and after 400 with an interval to 1.001; how its step sizes grow, and how long they are "
+        "and 1,000 steps, and after 400 not clearly; how its step sizes grow, and how long they are "
         "small at first, was chosen with an eye on this network, by losses on training images. A test episode "
         "meets each of the 10,000 test images 13 times: its losses are not the paper's.",
         claimed="lower",
