@@ -142,10 +142,11 @@ class AdaptiveMLP(TensorwiseRule):
         weights["controller/output/bias"][1] = -INITIAL_WARM_UP
         weights["controller/skip/kernel"][1, ROWS] = -5  # log(64 / rows); see `_progress`.
         # The difference of two hidden units is a well between the ends of the range. Until the warm-up is over it is
-        # elsewhere: at 64 times what is left of it, where no mean is.
+        # aside: far above, where no mean is.
+        aside = 64
         weights["controller/hidden/kernel"][:2] = 0
-        weights["controller/hidden/kernel"][:2, [AGREEMENT, WARM_UP]] = STEEPNESS, 64 * STEEPNESS
-        weights["controller/hidden/bias"][:2, 0] = [-STEEPNESS * (64 + end) for end in NOISE]
+        weights["controller/hidden/kernel"][:2, [AGREEMENT, WARM_UP]] = STEEPNESS, aside * STEEPNESS
+        weights["controller/hidden/bias"][:2, 0] = [-STEEPNESS * (aside + end) for end in NOISE]
         depth = 2 * math.tanh(STEEPNESS * (NOISE[1] - NOISE[0]) / 2)
         weights["controller/output/kernel"][:, :2] = 0
         weights["controller/output/kernel"][1, :2] = -INITIAL_CAUTION / depth, INITIAL_CAUTION / depth
