@@ -338,7 +338,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         note="The paper's rule is as with ten classes: about level for 100 steps, and behind from there. "
         "`cifar10-sub`, which had as many rounds, is as good as `cifar10` on classes that it never met: so far "
         "the paper's claim holds. The default, `general`, is ahead of every baseline after 100, 400 and 1,000 "
-        "steps; it is measured here with the φ before it took shorter steps where gradients are mostly noise.",
+        "steps.",
         claimed="lower",
     ),
     "cifar2": Experiment(
