@@ -7,6 +7,7 @@ run (Metz et al., 2022, arXiv:2203.11860, evaluate learned optimizers on a suite
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import keras
@@ -15,6 +16,7 @@ from keras import layers
 
 from learned_optimizer.problems.data import load_images
 from learned_optimizer.problems.keras_problem import KerasProblem
+from learned_optimizer.problems.pictures import photograph
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -224,6 +226,23 @@ def _teacher(data_dir: str | None) -> KerasProblem:
     return KerasProblem(model, train, CROSS_ENTROPY, 8, test_data=test)
 
 
+def _picture(data_dir: str | None) -> KerasProblem:
+    """The colours of a photograph at points of the plane, by sine units (Sitzmann et al., 2020, arXiv:2006.09661)."""
+    del data_dir
+    colours = photograph("train")[::4, ::4]
+    places = np.stack(np.meshgrid(*(np.linspace(-1, 1, size) for size in colours.shape[:2]), indexing="ij"), axis=-1)
+    order = np.random.default_rng(0).permutation(colours.shape[0] * colours.shape[1])
+    x, y = places.reshape(-1, 2)[order].astype("float32"), colours.reshape(-1, 3)[order]
+    frequency = 30.0
+    inputs = outputs = keras.Input((2,))
+    for limit in (1 / 2, *[math.sqrt(6 / 64) / frequency] * 2):
+        dense = layers.Dense(64, kernel_initializer=keras.initializers.RandomUniform(-limit, limit))
+        outputs = keras.ops.sin(frequency * dense(outputs))
+    model = keras.Model(inputs, layers.Dense(3)(outputs))
+    half = len(x) // 2
+    return KerasProblem(model, (x[:half], y[:half]), "mse", 256, test_data=(x[half:], y[half:]))
+
+
 def _diabetes(data_dir: str | None) -> KerasProblem:
     """Regression: the progression of a disease from ten measurements of 442 patients, inside scikit-learn."""
     del data_dir
@@ -265,6 +284,7 @@ TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     "waves": _waves,
     "diabetes": _diabetes,
     "teacher-8": _teacher,
+    "picture-sine": _picture,
     "text-attention": functools.partial(_text, body=_transformer(blocks=1, width=32, heads=2, hidden=64)),
     "text-convolution": functools.partial(_text, body=_dilated),
     "topics": _topics,
