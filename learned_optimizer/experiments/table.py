@@ -352,8 +352,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         note="Both rules of the paper's are ahead until step 200 or so, `cifar10-sub` as much as `cifar10`, but then "
         "their losses stay near 0.01, where those of the baselines go on falling. Of two classes nearly all is "
         "learned by heart: final losses are small, and differ much from seed to seed. So do the rates of baselines: "
-        "tuned on another processor, which rounds otherwise, RMSprop had come to 0.0006 and Adam to 0.001, here to "
-        "0.0028 and 0.0044. The default, `general`, is ahead of every baseline at 100, 400 and 1,000 steps, and of "
+        "in an earlier run, which had rounded otherwise, RMSprop came to 0.0006 and Adam to 0.001, here to 0.0028 and "
+        "0.0044. The default, `general`, is ahead of every baseline at 100, 400 and 1,000 steps, and of "
         "those, too.",
         claimed="lower",
     ),

@@ -229,16 +229,21 @@ def _teacher(data_dir: str | None) -> KerasProblem:
 def _picture(data_dir: str | None) -> KerasProblem:
     """The colours of a photograph at points of the plane, by sine units (Sitzmann et al., 2020, arXiv:2006.09661)."""
     del data_dir
-    colours = photograph("train")[::4, ::4]
+    colours = photograph("test")[::4, ::4]
     places = np.stack(np.meshgrid(*(np.linspace(-1, 1, size) for size in colours.shape[:2]), indexing="ij"), axis=-1)
     order = np.random.default_rng(0).permutation(colours.shape[0] * colours.shape[1])
     x, y = places.reshape(-1, 2)[order].astype("float32"), colours.reshape(-1, 3)[order]
-    frequency = 30.0
-    inputs = outputs = keras.Input((2,))
-    for limit in (1 / 2, *[math.sqrt(6 / 64) / frequency] * 2):
-        dense = layers.Dense(64, kernel_initializer=keras.initializers.RandomUniform(-limit, limit))
-        outputs = keras.ops.sin(frequency * dense(outputs))
-    model = keras.Model(inputs, layers.Dense(3)(outputs))
+    frequency, units = 30.0, 64
+
+    def dense(size: int, limit: float) -> layers.Dense:
+        return layers.Dense(size, kernel_initializer=keras.initializers.RandomUniform(-limit, limit))
+
+    limit = math.sqrt(6 / units) / frequency
+    inputs = keras.Input((2,))
+    outputs = keras.ops.sin(frequency * dense(units, 1 / 2)(inputs))
+    for _ in range(2):
+        outputs = keras.ops.sin(frequency * dense(units, limit)(outputs))
+    model = keras.Model(inputs, dense(3, limit)(outputs))
     half = len(x) // 2
     return KerasProblem(model, (x[:half], y[:half]), "mse", 256, test_data=(x[half:], y[half:]))
 

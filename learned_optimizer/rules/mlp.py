@@ -142,7 +142,7 @@ class AdaptiveMLP(TensorwiseRule):
         weights["controller/output/bias"][1] = -INITIAL_WARM_UP
         weights["controller/skip/kernel"][1, ROWS] = -5  # log(64 / rows); see `_progress`.
         # The difference of two hidden units is a well between the ends of the range. Until the warm-up is over it is
-        # aside: far above, where no mean is.
+        # far aside, where no mean is: by what is left of the warm-up, times this.
         aside = 64
         weights["controller/hidden/kernel"][:2] = 0
         weights["controller/hidden/kernel"][:2, [AGREEMENT, WARM_UP]] = STEEPNESS, aside * STEEPNESS
