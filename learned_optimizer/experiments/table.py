@@ -404,7 +404,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         minutes=120,
         note="Where it is behind tuned Adam: `teacher-8`, which is there because optimizers with large steps fail on "
         "it, by 13 %; `picture-sine`, which is there because first steps of ordinary size wipe out its small initial "
-        "weights, where it stays at 7.6 times the loss of tuned Adam; `waves` and `text-attention`, where one episode "
+        "weights, where it stays at 18 times the loss of tuned Adam; `waves` and `text-attention`, where one episode "
         "of five stays at a plateau, on the latter by 1 %, and there by 4 % behind Adam by default, too; and the "
         "convolutional networks on CIFAR-10, without batch normalisation by 2 % and with it by 1 %. `general-fast`, "
         "which goes nearly the same way, has no such episode on `text-attention`. What `general` lowers is the "
