@@ -90,6 +90,15 @@ class TensorwiseRule(Rule):
         The first is what is kept for each coordinate, in their order.
         """
 
+    keeps_average: bool = False
+
+    def average_offset(self, state: State, layout: Layout) -> Tensor:
+        """Computes x − θ, `[num_coordinates]`, where x is the averaged iterate of a rule that keeps one.
+
+        `keeps_average` says whether a rule does. The offset belongs to the θ that the rule's last update led to.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no average.")
+
     def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
         """h_0: zeros, `[features, entries]` for each of `state_parts`."""
         return tuple(ops.zeros((size, len(tensors)), dtype=dtype) for size, tensors in self.state_parts(layout))
