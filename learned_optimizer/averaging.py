@@ -32,7 +32,7 @@ def restore_in_fit() -> None:
 
 def averaging_optimizer(model: keras.Model) -> Any:
     """The model's optimizer, if it is built and can put an average into the model's variables; else None."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: Any = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # Of a LossScaleOptimizer.
     return optimizer if hasattr(optimizer, "restore_variable_values") and optimizer.built else None
 

@@ -119,6 +119,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32.
         average: Whether `finalize_variable_values`, and so `fit` at its end, puts the average x into the variables.
             `False` leaves them at θ. `use_ema=True` has Keras's moving average in its place.
+        fine_tuning: Whether the model is trained already, so that the first steps must be short: those of `general`
+            begin at a tenth, and grow where gradients agree. The configuration holds the rule so changed.
         weight_decay: The coefficient of decoupled weight decay. In every step each tensor shrinks by
             `weight_decay` · RMS(g_t) times itself, where RMS(g_t) is the root mean square of its update. In AdamW it is
             `weight_decay` times the learning rate, which is about the RMS of an update there: the same values serve.
@@ -147,6 +149,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         nonfinite: str = "skip_coordinate",
         state_dtype: str = "float32",
         average: bool = True,
+        fine_tuning: bool = False,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -160,6 +163,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         **kwargs: Any,
     ) -> None:
         preset = as_preset(rule)
+        if fine_tuning:
+            preset = dataclasses.replace(preset, rule=preset.rule.for_fine_tuning())
         super().__init__(
             learning_rate=_checked_learning_rate(learning_rate, preset),
             weight_decay=weight_decay,
@@ -425,7 +430,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         pieces: dict[int, list[Any]] = {}
         for group, block, slots, layout in self._averaged_parts():
             state = tuple(ops.cast(backends.read(slot), "float32") for slot in slots)
-            offset = self._plan.members[group].rule.average_offset(state, layout)
+            rule: Any = self._plan.members[group].rule
+            offset = rule.average_offset(state, layout)
             for number, piece in scatter(block, scale * offset):
                 pieces.setdefault(number, []).append(piece)
         targets = [given[number] for number in pieces if number in given]
@@ -516,7 +522,7 @@ def _checked_learning_rate(learning_rate: Any, preset: Preset) -> Any:
         warnings.warn(
             f"{SMALL_LEARNING_RATE}, and {learning_rate:g} makes each step {learning_rate:g} times as long as the "
             "optimizer chose it: too short to train. It needs no learning rate as Adam has one: leave it out, or pass "
-            "0.2 to fine-tune.",
+            "`fine_tuning=True` for a model that is trained already.",
             stacklevel=3,
         )
     return float(learning_rate)

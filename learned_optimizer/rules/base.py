@@ -39,6 +39,16 @@ class Rule(abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON can hold them."""
 
+    def for_fine_tuning(self) -> Rule:
+        """The same rule with first steps that do not undo what a model has learned; φ fits both.
+
+        Raises:
+            ValueError: If the rule has no first step size to make smaller.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no variant for fine-tuning. Pass a smaller `learning_rate`, such as 0.2."
+        )
+
     def check_weights(self, weights: Mapping[str, Any]) -> None:
         """Raises `ValueError` unless `weights` has the names and shapes of `weight_shapes`."""
         expected = self.weight_shapes

@@ -161,6 +161,10 @@ class AdaptiveMLP(TensorwiseRule):
             (1, layout.tensors_of_columns),
         )
 
+    def for_fine_tuning(self) -> AdaptiveMLP:
+        """The rule whose step sizes begin at a tenth, and grow from there where gradients agree."""
+        return AdaptiveMLP(self.hidden_size, self.controller_size, self.initial_step / 10)
+
     keeps_average = True
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:
