@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from learned_optimizer.rules.base import Rule
+from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.mlp import AdaptiveMLP
 
@@ -14,6 +15,8 @@ RULES: dict[str, type[Rule]] = {
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
     "RNNprop": RNNprop,
 }
+# Rules without φ, which are not meta-trained.
+HANDMADE: dict[str, type[Rule]] = {"Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
 
 
 def serialize(rule: Rule) -> dict[str, Any]:
@@ -28,9 +31,10 @@ def deserialize(config: Mapping[str, Any]) -> Rule:
         ValueError: If no rule of this library has that name, or its arguments do not fit.
     """
     name = config.get("name")
-    if name not in RULES:
-        raise ValueError(f"No rule is called {name!r}. This version knows {sorted(RULES)}.")
+    known = RULES | HANDMADE
+    if name not in known:
+        raise ValueError(f"No rule is called {name!r}. This version knows {sorted(known)}.")
     try:
-        return RULES[name](**config["arguments"])
+        return known[name](**config["arguments"])
     except (TypeError, KeyError) as error:
         raise ValueError(f"The configuration of rule {name!r} does not fit this version: {error}") from error
