@@ -63,7 +63,7 @@ def main() -> None:
     from learned_optimizer.evaluation.compare import Comparison, compare
     from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison, save_comparison
     from learned_optimizer.evaluation.plots import plot_curves
-    from learned_optimizer.evaluation.summary import format_table, summarize
+    from learned_optimizer.evaluation.summary import format_table, summarize_measures
     from learned_optimizer.files import replaced_file
     from learned_optimizer.problems.data import DatasetUnavailableError
 
@@ -116,14 +116,19 @@ def main() -> None:
             known=known,
             report=report,
         )
-    summary = summarize(comparison.curves, comparison.tuned, comparison.metrics)
+    summary = summarize_measures(comparison.measures, comparison.tuned, comparison.metrics)
     table = format_table(summary)
-    emphasized = [label for label in comparison.curves if baseline_of(label) is None]
+    emphasized = [label for label in comparison.records if baseline_of(label) is None]
     with replaced_file(out / SUMMARY) as path:
         summary.to_csv(path)
     with replaced_file(out / TABLE) as path:
         path.write_text(table + "\n")
-    plot_curves(comparison.curves, out / "curves.png", _title(values), emphasized)
+    plot_curves(
+        {label: record.curve for label, record in comparison.records.items()},
+        out / "curves.png",
+        _title(values),
+        emphasized,
+    )
     if values.update_card:
         for name in emphasized:
             _update_card(name, table, values)

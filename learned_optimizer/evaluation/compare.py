@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS, FIRST_DECADES, LABELS, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.record import FIRST_LOSSES, Record
 from learned_optimizer.evaluation.tuning import OBJECTIVES, Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.library import locate_all
@@ -22,7 +23,7 @@ from learned_optimizer.problems.base import Problem
 TUNING_STREAM, TEST_STREAM = 2, 3
 # How much alike an episode's first losses are when it is run again, and its mean: later on rounding tells, which
 # depends on the number of threads and the processor.
-FIRST_LOSSES, AT_FIRST, IN_THE_MEAN = 10, 1e-3, 5e-2
+AT_FIRST, IN_THE_MEAN = 1e-3, 5e-2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,48 +31,49 @@ class Comparison:
     """What a comparison gave.
 
     Attributes:
-        curves: The losses of each optimizer, `[seeds, steps]`, by its label, in the order asked for.
+        curves: The losses of each optimizer that was run, `[seeds, steps]`, by its label.
         tuned: The search for the rate of each tuned baseline, by its label.
         metrics: The problem's `test_metrics` at the end of each episode, `[seeds]` by name, by the label.
+        records: What is kept of each optimizer, by its label, in the order asked for. Of those that were read from a
+            folder this is all there is; the others' is made of their curves.
     """
 
     curves: dict[str, np.ndarray]
     tuned: dict[str, Tuned]
     metrics: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    records: dict[str, Record] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for label, losses in self.curves.items():
+            if label not in self.records:
+                self.records[label] = Record.of(losses)
+
+    @property
+    def measures(self) -> dict[str, dict[str, np.ndarray]]:
+        """The measures of each episode, `[seeds]` by name, by the label."""
+        return {label: record.measures for label, record in self.records.items()}
+
+    def add(self, label: str, curves: np.ndarray, metrics: dict[str, np.ndarray]) -> None:
+        """Takes in what an optimizer's test episodes gave."""
+        self.curves[label], self.metrics[label] = curves, metrics
+        self.records[label] = Record.of(curves)
 
     def of_baseline(self, name: str) -> str | None:
-        """The label of a baseline, of `BASELINES`, if its curves are there."""
-        return next((label for label in self.curves if label in self.tuned and baseline_of(label) == name), None)
+        """The label of a baseline, of `BASELINES`, if it is there."""
+        return next((label for label in self.records if label in self.tuned and baseline_of(label) == name), None)
 
     def joined(self, other: Comparison, labels: Iterable[str]) -> Comparison:
         """This comparison, and what another has under the labels."""
         labels = list(labels)
         return Comparison(
-            self.curves | {label: other.curves[label] for label in labels},
+            self.curves | {label: other.curves[label] for label in labels if label in other.curves},
             self.tuned | {label: other.tuned[label] for label in labels},
             self.metrics | {label: other.metrics.get(label, {}) for label in labels},
+            self.records | {label: other.records[label] for label in labels},
         )
 
-    @classmethod
-    def from_frame(
-        cls,
-        frame: pd.DataFrame,
-        tuned: Mapping[str, Tuned],
-        metrics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
-    ) -> Comparison:
-        """The comparison that `frame` describes, with the searches and the metrics."""
-        curves = {
-            str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy("float32")
-            for label, part in frame.groupby("optimizer", sort=False)
-        }
-        measured = {
-            label: {name: np.array(values) for name, values in of_label.items()}
-            for label, of_label in (metrics or {}).items()
-        }
-        return cls(curves, dict(tuned), measured)
-
     def frame(self) -> pd.DataFrame:
-        """Every loss in a row: `optimizer`, `episode`, `step`, `loss`."""
+        """Every loss of those that were run in a row: `optimizer`, `episode`, `step`, `loss`."""
         parts = [pd.DataFrame(columns=["optimizer", "episode", "step", "loss"])] if not self.curves else []
         for label, curves in self.curves.items():
             episode, step = np.indices(curves.shape)
@@ -161,9 +163,8 @@ def compare(
             comparison.tuned[label] = search
             tell(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
         curves, metrics = _in_turn(of_each, test_seeds, num_steps, learning_rate)
-        comparison.curves[label], comparison.metrics[label] = curves, metrics
-        mean = comparison.curves[label].mean()
-        tell(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes")
+        comparison.add(label, curves, metrics)
+        tell(f"{label}: mean loss {curves.mean():.4g} over {test_episodes} test episodes")
     return comparison
 
 
@@ -171,12 +172,12 @@ def _agree(
     known: Comparison, label: str, objective: float, curve: np.ndarray, metrics: Mapping[str, np.ndarray]
 ) -> bool:
     """Whether a baseline is what it was: its objective when tuned, and its first test episode."""
-    before = known.curves[label][0]
-    if curve.shape != before.shape or not np.allclose(curve[:FIRST_LOSSES], before[:FIRST_LOSSES], rtol=AT_FIRST):
+    before = known.records[label]
+    if len(curve) != before.num_steps or not np.allclose(curve[:FIRST_LOSSES], before.beginning, rtol=AT_FIRST):
         return False
     measured = {name: values[0] for name, values in known.metrics.get(label, {}).items()}
     now = [objective, curve.mean(), *(values[0] for values in metrics.values())]
-    then = [known.tuned[label].objective, before.mean(), *(measured.get(name, np.nan) for name in metrics)]
+    then = [known.tuned[label].objective, before.measures["mean"][0], *(measured.get(name, np.nan) for name in metrics)]
     return bool(np.allclose(now, then, rtol=IN_THE_MEAN, atol=0.0))
 
 

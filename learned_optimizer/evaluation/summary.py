@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from learned_optimizer.evaluation.measures import measure
 from learned_optimizer.evaluation.tuning import OBJECTIVES
 
 CONFIDENCE = 0.95
@@ -24,16 +25,34 @@ def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def summarize(
     curves: Mapping[str, np.ndarray],
     baselines: Collection[str],
     metrics: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> pd.DataFrame:
-    """One row an optimizer.
+    """One row an optimizer, of its curves.
 
     Args:
         curves: Losses by label, `[episodes, steps]`, paired by episode.
+        baselines: The labels among which the best baseline is looked for, separately for each measure.
+        metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
+
+    Returns:
+        The table that `summarize_measures` makes.
+    """
+    return summarize_measures({label: measure(losses) for label, losses in curves.items()}, baselines, metrics)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
+def summarize_measures(
+    measures: Mapping[str, Mapping[str, np.ndarray]],
+    baselines: Collection[str],
+    metrics: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> pd.DataFrame:
+    """One row an optimizer, of the measures of its episodes.
+
+    Args:
+        measures: The measures of each episode by label and name, `[episodes]`, paired by episode; see `measure`.
         baselines: The labels among which the best baseline is looked for, separately for each measure.
         metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
 
@@ -44,20 +63,20 @@ def summarize(
         `sum` is the mean sum of a curve's losses. `diverged` is the fraction of episodes that ended in a loss that is
         not finite, or above their first. Then the mean and the `_ci` of each of the metrics.
     """
-    rows: dict[str, dict[str, float]] = {label: {} for label in curves}
-    for measure, objective in OBJECTIVES.items():
-        values = {label: objective(c) for label, c in curves.items()}
+    rows: dict[str, dict[str, float]] = {label: {} for label in measures}
+    for name in OBJECTIVES:
+        values = {label: of_label[name] for label, of_label in measures.items()}
         reference = min(baselines, key=lambda label: _or_infinite(values[label].mean()), default=None)
         for label, value in values.items():
             row = rows[label]
-            row[measure] = value.mean()
-            row[f"{measure}_ci"] = float(half_width(value))
+            row[name] = value.mean()
+            row[f"{name}_ci"] = float(half_width(value))
             if reference is not None:
                 ratio, low, high = ratio_of_means(value, values[reference])
-                row |= {f"{measure}_ratio": ratio, f"{measure}_ratio_low": low, f"{measure}_ratio_high": high}
-    for label, curve in curves.items():
-        rows[label]["sum"] = curve.sum(axis=1).mean()
-        rows[label]["diverged"] = float(np.mean(~(OBJECTIVES["final"](curve) <= curve[:, 0])))
+                row |= {f"{name}_ratio": ratio, f"{name}_ratio_low": low, f"{name}_ratio_high": high}
+    for label, of_label in measures.items():
+        rows[label]["sum"] = (of_label["mean"] * of_label["steps"]).mean()
+        rows[label]["diverged"] = of_label["diverged"].mean()
         for name, value in (metrics or {}).get(label, {}).items():
             rows[label] |= {name: value.mean(), f"{name}_ci": float(half_width(value))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")

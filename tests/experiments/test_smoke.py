@@ -43,7 +43,7 @@ def test_all_experiments_on_a_problem(problem, tmp_path):
     result = run(*names, "--smoke", f"--out={tmp_path}", f"--runs={tmp_path / 'runs'}")
     assert result.returncode == 0, result.stderr
     for name in names:
-        assert list((tmp_path / name).rglob("curves.csv.gz"))
+        assert list((tmp_path / name).rglob("episodes.csv"))
         assert list((tmp_path / name).rglob("run.json"))
         assert list((tmp_path / name).rglob("*.png"))
 
