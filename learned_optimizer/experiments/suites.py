@@ -47,13 +47,13 @@ HELD_OUT = Experiment(
     "Tasks of other kinds, which were never used to choose anything.",
     "general",
     ("--num_steps=1000", "--test_episodes=3", "--tuning_episodes=2", "--rungs=5"),
-    parts=_parts(TASK_SUITES.get("held-out", ())),
+    parts=_parts(TASK_SUITES["held-out"]),
     baselines=PEERS,
     minutes=120,
     finish=summarize_suite,
 )
 SUITES: dict[str, Experiment] = {
-    **({"held-out": HELD_OUT} if HELD_OUT.parts else {}),
+    "held-out": HELD_OUT,
     "generalization": Experiment(
         "22 tasks of the development suite, which `general` was not trained on.",
         "general",

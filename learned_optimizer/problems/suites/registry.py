@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from learned_optimizer.problems.keras_problem import KerasProblem
-from learned_optimizer.problems.suites import development
+from learned_optimizer.problems.suites import development, held_out
 
-_BUILDERS = {"development": development.TASKS}
+_BUILDERS = {"development": development.TASKS, "held-out": held_out.TASKS}
 SUITES: dict[str, tuple[str, ...]] = {suite: tuple(builders) for suite, builders in _BUILDERS.items()}
 TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     name: build for builders in _BUILDERS.values() for name, build in builders.items()
