@@ -14,7 +14,7 @@ from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, commit, reporting, run
 from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
-from learned_optimizer.problems.tasks import TASKS
+from learned_optimizer.problems.suites import TASKS
 
 # Flags that do not touch the numbers of a baseline.
 NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")

@@ -113,8 +113,8 @@ def main() -> None:
     from learned_optimizer.meta_training.schedule import make_schedule
     from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
     from learned_optimizer.problems.data import DatasetUnavailableError
-    from learned_optimizer.problems.mixtures import MIXTURES
     from learned_optimizer.problems.random_scaling import RandomScaling
+    from learned_optimizer.problems.suites import MIXTURES
 
     if values.resume:
         _restore_flags(values, CONFIG)

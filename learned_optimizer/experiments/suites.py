@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
 
 from learned_optimizer.experiments.ablations import META_SEEDS, PREFIX, TECHNIQUES, tabulate_ablations
 from learned_optimizer.experiments.experiment import BASELINES, Experiment
 from learned_optimizer.experiments.generalization import summarize_suite
 from learned_optimizer.experiments.paper import GLOROT, MNIST
-from learned_optimizer.problems.tasks import TASKS
+from learned_optimizer.problems.suites import SUITES as TASK_SUITES
 
 LARGE_TASKS = ("text-transformer-256", "mnist-mlp-1024", "cifar10-cnn-256")
 # Of the suite, those whose steps take least time.
@@ -41,13 +39,6 @@ PEERS = (
 )
 
 
-def _held_out_tasks() -> Sequence[str]:
-    suites = "learned_optimizer.problems.suites"
-    if importlib.util.find_spec(suites) is None:
-        return ()
-    return tuple(importlib.import_module(suites).SUITES["held-out"])
-
-
 def _parts(tasks: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {task: (f"--problem={task}",) for task in tasks}
 
@@ -56,18 +47,18 @@ HELD_OUT = Experiment(
     "Tasks of other kinds, which were never used to choose anything.",
     "general",
     ("--num_steps=1000", "--test_episodes=3", "--tuning_episodes=2", "--rungs=5"),
-    parts=_parts(_held_out_tasks()),
+    parts=_parts(TASK_SUITES["held-out"]),
     baselines=PEERS,
     minutes=120,
     finish=summarize_suite,
 )
 SUITES: dict[str, Experiment] = {
-    **({"held-out": HELD_OUT} if HELD_OUT.parts else {}),
+    "held-out": HELD_OUT,
     "generalization": Experiment(
         "22 tasks of the development suite, which `general` was not trained on.",
         "general",
         ("--num_steps=1000", "--test_episodes=5", "--tuning_episodes=2", "--rungs=5"),
-        parts=_parts([task for task in TASKS if task not in LARGE_TASKS]),
+        parts=_parts([task for task in TASK_SUITES["development"] if task not in LARGE_TASKS]),
         baselines=("adam-default", *BASELINES, "adamw"),
         minutes=120,
         note="Constants of `general` were chosen after a look at tasks of this suite, though by losses on others. They "

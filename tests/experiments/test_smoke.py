@@ -9,7 +9,7 @@ import pytest
 from learned_optimizer.experiments import EXPERIMENTS
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.problems import DatasetUnavailableError, load_images
-from learned_optimizer.problems.tasks import TASKS
+from learned_optimizer.problems.suites import TASKS
 
 ROOT = Path(__file__).parents[2]
 

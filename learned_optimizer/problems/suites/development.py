@@ -1,4 +1,4 @@
-"""Tasks of the evaluation suite: Keras models as people train them, none of which is meta-trained on here.
+"""The suite for development: Keras models as people train them, none of which is meta-trained on here.
 
 They leave what meta-training has seen in six ways: activation, architecture, data, size, minibatch, and length of a
 run (Metz et al., 2022, arXiv:2203.11860, evaluate learned optimizers on a suite, too).
@@ -30,22 +30,6 @@ WORDS = {
     "adjective": ("old ", "small ", "green ", "quiet ", "clever "),
 }
 ALPHABET = " .abcdefghijklmnopqrstuvwxyz"
-
-
-def make_task(name: str, data_dir: str | None = None) -> KerasProblem:
-    """Builds a task by its name.
-
-    Args:
-        name: One of `TASKS`.
-        data_dir: Where TensorFlow Datasets keeps its files; see `load_images`.
-
-    Raises:
-        ValueError: If there is no such task.
-        DatasetUnavailableError: If its data set was not found and could not be downloaded.
-    """
-    if name not in TASKS:
-        raise ValueError(f"No task is called {name!r}. Tasks are {', '.join(TASKS)}.")
-    return TASKS[name](data_dir)
 
 
 def _classifier(

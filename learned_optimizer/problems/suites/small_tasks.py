@@ -22,7 +22,7 @@ def small_tasks() -> list[Problem]:
     """Small networks of one to six layers that read digits or learn from random teachers, and quadratics.
 
     They differ in activation, architecture, width, depth, loss, noise, batch size and initial weights, and take about
-    a tenth of the time of MNIST. None is a task of the evaluation suite.
+    a tenth of the time of MNIST. None is a task of a suite.
     """
     return [
         MLPClassifier("digits", (20,), "sigmoid", batch_size=64, initialization=("normal", "glorot")),

@@ -1,4 +1,4 @@
-"""The tasks of the evaluation suite."""
+"""The tasks of the suite for development."""
 
 import keras
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.problems.tasks import ALPHABET, TASKS, _sentences, make_task
+from learned_optimizer.problems.suites import make_task
+from learned_optimizer.problems.suites.development import ALPHABET, TASKS, _sentences
 
 # Networks that know nothing have about the logarithm of the number of classes as their loss.
 CLASSES = {"mnist": 10, "digits": 10, "cifar10": 10, "topics": 8, "teacher": 12, "text": len(ALPHABET)}

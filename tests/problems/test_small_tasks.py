@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training.unroll import start, unroll
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.problems.mixtures import small_tasks
+from learned_optimizer.problems.suites import small_tasks
 from learned_optimizer.rules import AdaptiveMLP
 
 SEEDS = tf.stack([make_seed(1), make_seed(2)])
