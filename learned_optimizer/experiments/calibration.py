@@ -10,7 +10,7 @@ import pandas as pd
 
 from learned_optimizer.evaluation.calibration import best_rate, calibrate
 from learned_optimizer.files import replaced_file
-from learned_optimizer.problems.mixtures import small_tasks
+from learned_optimizer.problems.suites import small_tasks
 
 CALIBRATION = "calibration"
 TABLE = "calibration.csv"
