@@ -31,12 +31,12 @@ SHOWN = (
 )
 
 
-def write_figures(readme: Path, results: Path, experiments: Mapping[str, Experiment]) -> None:
-    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in the README by what the results say."""
-    text = readme.read_text()
+def with_figures(text: str, results: Path, experiments: Mapping[str, Experiment]) -> str:
+    """The README's text, with what stands between `<!-- NAME -->` and `<!-- /NAME -->` as the results say."""
     for name, block in blocks(results, experiments).items():
-        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{block}\n\g<2>", text, flags=re.S)
-    readme.write_text(text)
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text = re.sub(pattern, lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text, flags=re.S)
+    return text
 
 
 def blocks(results: Path, experiments: Mapping[str, Experiment]) -> dict[str, str]:
