@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,8 +33,11 @@ SHOWN = (
 def with_figures(text: str, results: Path, experiments: Mapping[str, Experiment]) -> str:
     """The README's text, with what stands between `<!-- NAME -->` and `<!-- /NAME -->` as the results say."""
     for name, block in blocks(results, experiments).items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        text = re.sub(pattern, lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text, flags=re.S)
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, between, rest = text.partition(begin)
+        _, closing, after = rest.partition(end)
+        if between and closing:
+            text = f"{before}{begin}{block}\n{end}{after}"
     return text
 
 
