@@ -8,11 +8,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 import tensorflow as tf
 from absl import app, flags, logging
 
 PACKAGE = "learned_optimizer"
+# What a result depends on: not results themselves, which are just being written, and no documents.
+CODE = (":(glob)learned_optimizer/**/*.py", ":(glob)**/*.safetensors", ":(glob)*.py", "setup.cfg", "pyproject.toml")
 
 
 class CommandError(Exception):
@@ -29,11 +32,11 @@ def reporting(*errors: type[Exception]) -> Iterator[None]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this runs from, with a + if files were changed since; `None` elsewhere."""
-    git = ["git", "-C", os.path.dirname(__file__)]
+    """The commit of the checkout that this runs from, with a + if code was changed since; `None` elsewhere."""
+    git = ["git", "-C", str(Path(__file__).parents[2])]
     try:
         revision = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain", *CODE], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -22,17 +22,18 @@ NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS
+    from learned_optimizer.evaluation.baselines import BASELINES
     from learned_optimizer.evaluation.tuning import OBJECTIVES
 
     problem_flags.define()
     flags.DEFINE_list(
         "optimizers",
         None,
-        "What is compared: presets by name, meta-trained optimizers by their folder (one that holds several, such as "
-        "of several seeds, has them take the test episodes in turn), and baselines, of "
-        f"{', '.join(BASELINES)}; {', '.join(DEFAULTS)} is not tuned. Default: the problem's own preset, or "
-        f"{presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
+        "The optimizers: presets by name, meta-trained ones by their folder (one that holds several, such as of "
+        "several seeds, has them take the test episodes in turn), and baselines, with their rate tuned: "
+        f"{', '.join(name for name, baseline in BASELINES.items() if baseline.first_decades)}; or as they are: "
+        f"{', '.join(name for name, baseline in BASELINES.items() if not baseline.first_decades)}. Default: the "
+        f"problem's own preset, or {presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
     )
     flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)

@@ -48,7 +48,7 @@ class Episodes:
             for path, shape in zip(problem.parameter_paths, problem.parameter_shapes, strict=True)
         ]
         optimizer.build(self._variables)
-        self._rate = next((v for v in optimizer.variables if v.name == "learning_rate"), None)
+        self._rate: Any = next((v for v in optimizer.variables if v.name == "learning_rate"), None)
         if decay is not None and self._rate is None:
             raise ValueError("`decay` is a factor on a constant learning rate, and the optimizer has a schedule.")
         self._slots = [v for v in optimizer.variables if v is not self._rate]

@@ -14,6 +14,9 @@ from learned_optimizer.evaluation.tuning import OBJECTIVES
 CONFIDENCE = 0.95
 # A loss below it is as good as 0: of a cross-entropy in float32 less is rounding. In a ratio it counts as this.
 NEGLIGIBLE = 1e-7
+# The milliseconds a step, and how names of metrics begin.
+STEP_TIME = "step_ms"
+METRICS = ("test_", "last_test_", STEP_TIME)
 
 
 def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -96,10 +99,16 @@ def _or_infinite(value: float) -> float:
     return value if np.isfinite(value) else np.inf
 
 
+def _metric(row: pd.Series, name: str) -> str:
+    if pd.isna(row[name]):  # Of an optimizer that keeps no average there is no second place to measure.
+        return ""
+    return f"{row[name]:.2g}" if name == STEP_TIME else f"{row[name]:.4g} ± {row[f'{name}_ci']:.2g}"
+
+
 def format_table(summary: pd.DataFrame) -> str:
     """The summary as a Markdown table, for a terminal or a page."""
     has_ratio = "final_ratio" in summary
-    metrics = [name for name in summary if name.startswith("test_") and not name.endswith("_ci")]
+    metrics = [name for name in summary if name.startswith(METRICS) and not name.endswith("_ci")]
     header = ["optimizer", "final loss", "mean loss", "sum"] + (["final / best", "mean / best"] if has_ratio else [])
     header += [name.replace("_", " ") for name in metrics]
     lines = []
@@ -115,7 +124,7 @@ def format_table(summary: pd.DataFrame) -> str:
                 f"{row[f'{m}_ratio']:.3f} [{row[f'{m}_ratio_low']:.3f}, {row[f'{m}_ratio_high']:.3f}]"
                 for m in ("final", "mean")
             ]
-        cells += [f"{row[name]:.4g} ± {row[f'{name}_ci']:.2g}" for name in metrics]
+        cells += [_metric(row, name) for name in metrics]
         lines.append(cells)
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     rule = ["-" * width for width in widths]

@@ -70,7 +70,7 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
     losses: dict[str, list[float]] = {}
     for label, record in comparison.records.items():
         name, search = baseline_of(label), comparison.tuned.get(label)
-        episodes = Episodes(problem, BASELINES[name]() if name else LearnedOptimizer(label))
+        episodes = Episodes(problem, BASELINES[name].make() if name else LearnedOptimizer(label))
         columns[label], losses[label] = [], []
         for seed in seeds:
             curves = episodes.run([seed], record.num_steps, search.learning_rate if search else None)

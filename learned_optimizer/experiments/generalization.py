@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from learned_optimizer.evaluation.baselines import baseline_of
+from learned_optimizer.evaluation.baselines import GROUPS, baseline_of
 from learned_optimizer.evaluation.files import SUMMARY, TABLE
 from learned_optimizer.evaluation.summary import NEGLIGIBLE
 from learned_optimizer.experiments.figures import plot_profile
-from learned_optimizer.experiments.groups import GROUPS, group_of, title_of
+from learned_optimizer.experiments.groups import group_of, title_of
 from learned_optimizer.experiments.results import read_measures
 from learned_optimizer.experiments.statistics import (
     Interval,

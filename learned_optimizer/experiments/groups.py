@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
-
-GROUPS = ("nothing tuned", "one rate for all tasks", "tuned for each task", "tuned and told the end")
-NOTHING_TUNED, ONE_RATE, TUNED, TOLD_THE_END = GROUPS
-# Of baselines whose entry in `BASELINES` does not say it.
-_GROUP_OF = {
-    "adam-default": NOTHING_TUNED,
-    "schedule-free": NOTHING_TUNED,
-    "prodigy": NOTHING_TUNED,
-    "muon": NOTHING_TUNED,
-    "adam-calibrated": ONE_RATE,
-    "adam-calibrated-ema": ONE_RATE,
-    "adamw-cosine": TOLD_THE_END,
-}
+from learned_optimizer.evaluation.baselines import BASELINES, NOTHING, baseline_of
 
 
 def group_of(label: str) -> str:
     """The group of an optimizer by its label; a learned optimizer has nothing tuned."""
     name = baseline_of(label)
-    if name is None:
-        return NOTHING_TUNED
-    return str(getattr(BASELINES.get(name), "group", _GROUP_OF.get(name, TUNED)))
+    return BASELINES[name].group if name else NOTHING
 
 
 def title_of(label: str) -> str:

@@ -15,6 +15,7 @@ from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.figures import plot_beside_adam
 from learned_optimizer.experiments.generalization import SUITE
 from learned_optimizer.experiments.headline import folders_of, headline_of
+from learned_optimizer.experiments.readme import with_figures
 from learned_optimizer.experiments.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
 from learned_optimizer.experiments.suite_table import describe_tasks
 from learned_optimizer.experiments.table import EXPERIMENTS
@@ -48,6 +49,8 @@ PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %
 def write_report(results: Path, pictures: bool = True) -> Path:
     """Writes the page on all experiments whose results are there, and a page for each; returns the first one's path.
 
+    The figures in the README beside the folder, if there is one, are written anew, too.
+
     Args:
         results: Holds the results of each experiment in a folder of its name.
         pictures: Whether to draw the picture of several experiments again, too.
@@ -66,6 +69,9 @@ def write_report(results: Path, pictures: bool = True) -> Path:
             "\n## Adam alone\n\nThis is the picture that small reproductions show, from the results above.\n\n"
             "![Loss against step, of the learned optimizer and of tuned Adam](adam-alone.png)\n"
         )
+    readme = results.resolve().parent / PAGE
+    if readme.exists():
+        _write(readme, with_figures(readme.read_text(), results, EXPERIMENTS))
     return _write(results / PAGE, HEAD + "\n".join(rows) + "\n" + "".join(sections))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from learned_optimizer.experiments.groups import GROUPS
+from learned_optimizer.evaluation.baselines import GROUPS
 
 LEGEND = (
     "Ratios are to Adam with a rate tuned for each task; below 1 is better. "

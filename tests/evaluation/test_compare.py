@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset
-from learned_optimizer.evaluation import Comparison, compare, format_table
+from learned_optimizer.evaluation import BASELINES, Baseline, Comparison, compare, format_table
+from learned_optimizer.evaluation.baselines import TUNED
+from learned_optimizer.evaluation.compare import TEST_STREAM
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.evaluation.record import FIRST_LOSSES
@@ -215,3 +217,31 @@ def test_an_optimizer_named_twice_is_refused(problem):
 def test_an_unknown_optimizer_is_refused_with_the_names_that_exist(problem):
     with pytest.raises(PresetError, match="no preset 'sdg'.*sgd.*adam"):
         compare(problem, ["sdg"])
+
+
+def test_optimizers_of_ones_own_take_part(problem, preset):
+    """A preset that is no file, a Keras optimizer, a baseline with a rate to tune, each as it does alone."""
+    rule = CoordinatewiseLSTM((2,), preprocessing="none")
+    mine = Preset(rule, rule.initial_weights(), {"description": "of this test"})
+    searched = Baseline("mine", "Mine", lambda: keras.optimizers.SGD(momentum=0.5), TUNED, (-2, 0))
+    result = compare(
+        problem, {"φ": mine, "Nadam": lambda: keras.optimizers.Nadam(0.1), "": searched, "sgd": "sgd"}, **ARGUMENTS
+    )
+    labels = list(result.curves)
+    assert labels[:2] == ["φ", "Nadam"] and labels[2].startswith("Mine (") and labels[3].startswith("SGD (")
+    assert list(result.tuned) == labels[2:]
+    np.testing.assert_array_equal(result.curves["φ"], compare(problem, [preset], **ARGUMENTS).curves[preset])
+    nadam = Episodes(problem, keras.optimizers.Nadam(0.1)).run(make_seeds(0, TEST_STREAM, 3), 4)
+    np.testing.assert_array_equal(result.curves["Nadam"], nadam)
+    assert list(compare(problem, [mine, searched], **ARGUMENTS).curves)[0] == "of this test"
+
+
+@pytest.mark.parametrize("optimizers, message", [
+    ([lambda: keras.optimizers.Adam()], "needs a label"),
+    ({"mine": keras.optimizers.Adam()}, "a function that gives a new Keras optimizer.*Received"),
+    ({"mine": 3}, "Received: 3"),
+    (["adam", BASELINES["adam"]], "named twice"),
+])  # fmt: skip
+def test_optimizers_that_cannot_be(problem, optimizers, message):
+    with pytest.raises(ValueError, match=message):
+        compare(problem, optimizers, **ARGUMENTS)

@@ -15,6 +15,8 @@ from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.evaluation.summary import summarize_measures
 from learned_optimizer.experiments import EXPERIMENTS, write_report
 from learned_optimizer.experiments.generalization import OVERVIEW, SUITE, summarize_suite
+from learned_optimizer.experiments.readme import blocks, with_figures
+from learned_optimizer.problems.suites import SUITES as TASK_SUITES
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
@@ -114,17 +116,30 @@ def test_every_committed_picture_is_on_a_page_and_every_link_leads_somewhere():
     assert len(pictures) > 10 and pictures <= shown
 
 
-def test_the_readme_quotes_the_committed_results():
-    # Of an experiment with several parts the first column names one: (`mnist-relu`).
-    rows = re.findall(
-        r"^\|[^|]+?(?:\(`([^|]+)`\) )?\| ([^|]+) \| ([^|]+) \| `experiments.py (\S+)` \|$",
-        (ROOT / "README.md").read_text(),
-        re.M,
-    )
-    assert len(rows) > 5
-    for part, final, mean, name in rows:
-        learned = (RESULTS / name / part / "table.md").read_text().splitlines()[2]
-        assert [cell.strip() for cell in learned.split("|")[-3:-1]] == [final, mean], name
+def test_the_figures_of_the_readme_are_those_of_the_committed_results():
+    text = (ROOT / "README.md").read_text()
+    assert with_figures(text, RESULTS, EXPERIMENTS) == text
+    for name, block in blocks(RESULTS, EXPERIMENTS).items():
+        assert f"<!-- {name} -->\n{block}\n<!-- /{name} -->" in text
+
+
+def test_the_readme_says_where_the_default_stands():
+    """Against the same by hand, from the losses of the held-out episodes."""
+    overview = pd.read_csv(RESULTS / "held-out" / "overview.csv", index_col="optimizer")
+    ratios = {}
+    for path in sorted((RESULTS / "held-out").glob("*/episodes.csv")):
+        means = pd.read_csv(path).groupby("optimizer", sort=False)["final"].mean()
+        adam = means[means.index.str.startswith("Adam (")].iloc[0]
+        for label, mean in means.items():
+            ratios.setdefault(label.split(" (")[0], []).append(np.log(min(mean / adam, 100) if mean == mean else 100))
+    means = {title: np.exp(np.mean(of_title)) for title, of_title in ratios.items()}
+    assert {len(of_title) for of_title in ratios.values()} == {len(TASK_SUITES["held-out"])}
+    for title, mean in means.items():
+        assert overview.loc[title, "final_geometric"] == pytest.approx(mean, rel=1e-3)
+    place = 1 + sum(mean < means["general"] for mean in means.values())
+    ordinal = {1: "lowest", 2: "second lowest", 3: "third lowest"}.get(place, f"{place}th lowest")
+    text = blocks(RESULTS, EXPERIMENTS)["place"].replace("\n", " ")
+    assert f"of all {len(means)} the {ordinal}" in text
 
 
 def test_every_committed_comparison_tells_of_its_making_and_is_summarized():
