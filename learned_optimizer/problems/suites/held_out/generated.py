@@ -1,4 +1,4 @@
-"""What the held-out tasks share to make their data: noisy digits, and the split into training and test data."""
+"""Helpers of the held-out tasks: noisy digits, and the split into training and test data."""
 
 from __future__ import annotations
 

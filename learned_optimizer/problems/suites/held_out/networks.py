@@ -64,7 +64,7 @@ def distillation(data_dir: str | None) -> KerasProblem:
 
 
 def operator(data_dir: str | None) -> KerasProblem:
-    """What Burgers' equation makes of a curve in a while, by a network of about a million parameters."""
+    """The solution of Burgers' equation from its initial values, by a network of about a million parameters."""
     del data_dir
     x, y = _burgers(6_000, np.random.default_rng(0))
     hidden = [layers.Dense(units, activation="gelu") for units in (768, 1024)]
@@ -73,7 +73,7 @@ def operator(data_dir: str | None) -> KerasProblem:
 
 
 def _burgers(number: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Random periodic curves, and what u_t = ν u_xx − (u² / 2)_x makes of them, with some noise, `[number, 64]`."""
+    """Random periodic curves, and the solutions of u_t = ν u_xx − (u² / 2)_x from them with noise, `[number, 64]`."""
     size, viscosity, steps, interval = 64, 0.03, 100, 0.004
     place = np.linspace(0, 2 * math.pi, size, endpoint=False)
     start = np.zeros((number, size))

@@ -15,7 +15,7 @@ NEGATIVES = 5
 
 
 def triplets(data_dir: str | None) -> KerasProblem:
-    """A digit nearer to one of its class than to one of another; in a tenth of the triplets the two are exchanged."""
+    """Vectors in which a digit is nearer to one of its class than to another; a tenth of the triplets are wrong."""
     del data_dir
     number = 21_000
     pictures, labels = noisy_digits(5_000, size=8, noise=0.2, seed=0)
@@ -23,8 +23,8 @@ def triplets(data_dir: str | None) -> KerasProblem:
 
     def draw(first: int, last: int, count: int) -> np.ndarray:
         anchors, others = generator.integers(first, last, (2, count))
-        order = [first + generator.permutation(np.flatnonzero(labels[first:last] == c)) for c in range(10)]
-        same = np.array([generator.choice(order[label]) for label in labels[anchors]])
+        of_class = [first + generator.permutation(np.flatnonzero(labels[first:last] == c)) for c in range(10)]
+        same = np.array([generator.choice(of_class[label]) for label in labels[anchors]])
         # A few of the others are of the anchor's class too, which is as good as noise.
         return vectors[np.stack([anchors, same, others], axis=1)]
 
@@ -46,7 +46,7 @@ def triplet(y_true: Any, y_pred: Any) -> Any:
 
 
 def word_vectors(data_dir: str | None) -> KerasProblem:
-    """Which of six words stood beside one: one did, five are drawn (Mikolov et al., 2013, arXiv:1310.4546)."""
+    """Word vectors: one true neighbour of a word against five drawn ones (Mikolov et al., 2013, arXiv:1310.4546)."""
     del data_dir
     generator = np.random.default_rng(0)
     words, topics, number = 500, 12, 31_000
@@ -67,7 +67,7 @@ def word_vectors(data_dir: str | None) -> KerasProblem:
 
 
 def deep_sets(data_dir: str | None) -> KerasProblem:
-    """How many clusters a set of sixteen points has, from one to five (Zaheer et al., 2017, arXiv:1703.06114)."""
+    """The number of clusters, from one to five, in a set of sixteen points (Zaheer et al., 2017, arXiv:1703.06114)."""
     del data_dir
     generator = np.random.default_rng(0)
     number, points, most = 11_000, 16, 5

@@ -17,10 +17,10 @@ SAMPLES = 256
 
 
 def tagger(data_dir: str | None) -> KerasProblem:
-    """A tag for each of ten words, which hangs on the word, the tag before, and the word after."""
+    """A tag for each of eight words, which hangs on the word, the tag before, and the word after."""
     del data_dir
     generator = np.random.default_rng(0)
-    words, tags, length, number = 60, 6, 10, 11_000
+    words, tags, length, number = 60, 6, 8, 11_000
     of_word, of_next = 2 * generator.standard_normal((words, tags)), 1.5 * generator.standard_normal((words, tags))
     of_tag = 1.5 * generator.standard_normal((tags, tags))
     frequencies = 1 / np.arange(1, words + 1) ** 0.7
@@ -91,12 +91,12 @@ def vision_transformer(data_dir: str | None) -> KerasProblem:
     y = layers.Add()([layers.Dense(width)(inputs), layers.Embedding(patches, width)(places)])
     for _ in range(2):
         z = layers.LayerNormalization()(y)
-        y = layers.Add()([y, layers.MultiHeadAttention(4, width // 4)(z, z)])
+        y = layers.Add()([y, layers.MultiHeadAttention(2, width // 2)(z, z)])
         z = layers.Dense(2 * width, activation="gelu")(layers.LayerNormalization()(y))
         y = layers.Add()([y, layers.Dense(width)(z)])
     y = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(y))
     model = keras.Model(inputs, layers.Dense(10, activation="softmax")(y))
-    return problem_of(model, x, labels, CROSS_ENTROPY, 32)
+    return problem_of(model, x, labels, CROSS_ENTROPY, 16)
 
 
 def segmentation(data_dir: str | None) -> KerasProblem:
@@ -110,12 +110,12 @@ def segmentation(data_dir: str | None) -> KerasProblem:
         return layers.Conv2D(channels, 3, padding="same", activation="relu")(z)
 
     fine = convolution(inputs, 8)
-    middle = convolution(layers.MaxPooling2D()(fine), 16)
-    coarse = convolution(layers.MaxPooling2D()(middle), 32)
-    middle = convolution(layers.Concatenate()([layers.UpSampling2D()(coarse), middle]), 16)
+    middle = convolution(layers.MaxPooling2D()(fine), 12)
+    coarse = convolution(layers.MaxPooling2D()(middle), 16)
+    middle = convolution(layers.Concatenate()([layers.UpSampling2D()(coarse), middle]), 12)
     fine = convolution(layers.Concatenate()([layers.UpSampling2D()(middle), fine]), 8)
     model = keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid")(fine))
-    return problem_of(model, x, y, dice, 16, test_examples=500)
+    return problem_of(model, x, y, dice, 8, test_examples=500)
 
 
 def _ellipses(number: int, size: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
