@@ -81,7 +81,9 @@ class Episodes:
         if self._rate is not None:
             self._rate.assign(learning_rate)
         if metrics:
-            self.metrics = {name: np.array([row[name] for row in metrics]) for name in metrics[0]}
+            # An average that equals θ in one episode, as after NaN, is measured once there.
+            names = [name for name in metrics[0] if all(name in row for row in metrics)]
+            self.metrics = {name: np.array([row[name] for row in metrics]) for name in names}
         return np.stack(curves)
 
     def _measured(self, state: Nest) -> dict[str, float]:
@@ -89,7 +91,7 @@ class Episodes:
         last = {name: float(value) for name, value in self._measure(state).items()}
         theta = self.parameters
         self.optimizer.finalize_variable_values(self._variables)
-        if all(np.array_equal(before, now) for before, now in zip(theta, self.parameters, strict=True)):
+        if all(np.array_equal(before, now, equal_nan=True) for before, now in zip(theta, self.parameters, strict=True)):
             return last
         final = {name: float(value) for name, value in self._measure(state).items()}
         for variable, value in zip(self._variables, theta, strict=True):

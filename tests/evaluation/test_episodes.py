@@ -147,3 +147,15 @@ def test_what_fit_would_leave_is_measured(make, averages):
     name = "last_test_loss" if averages else "test_loss"
     assert metrics[name][-1] == pytest.approx(test_loss(), rel=1e-5)
     np.testing.assert_array_equal(episodes.run(SEEDS, 30), curves)
+
+
+@pytest.mark.parametrize("make", [lambda: keras.optimizers.SGD(1e30), lambda: BASELINES["schedule-free"].make()])
+def test_weights_that_are_no_numbers_are_measured_too(make):
+    """Whether an optimizer averages is not decided by NaN, which equals nothing."""
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
+    problem = KerasProblem(model, (x, x[:, :1]), "mse", batch_size=4, test_data=(x, x[:, :1]))
+    episodes = Episodes(problem, make())
+    episodes.run(SEEDS, 20, 1e30)
+    assert not np.isfinite(episodes.metrics["test_loss"]).any()
+    assert "last_test_loss" not in episodes.metrics
