@@ -10,7 +10,7 @@ from learned_optimizer import LearnedOptimizer, recalibrate_batch_normalization
 from measurements.common import Measurement, Row, Split, Table, Trial, digits, evaluate, normalized_network
 
 NUM_TRAIN = 1280
-EPOCHS = (1, 2, 4, 10)
+EPOCHS = (1, 2, 10)
 
 
 def _variants(model: keras.Model, data: Split) -> Iterator[tuple[str, float, float]]:
