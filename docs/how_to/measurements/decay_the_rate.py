@@ -40,8 +40,8 @@ def _regression() -> keras.Model:
 
 CASES = {
     "noisy labels, minibatches of 4": Case(lambda seed: digits(800, seed, 0.3), lambda: perceptron(128, 128), 4, 5),
-    "digits, minibatches of 32": Case(lambda seed: digits(1200, seed), lambda: perceptron(128, 128), 32, 20),
-    "regression, far from done": Case(_waves, _regression, 64, 30, classes=False),
+    "digits, minibatches of 32": Case(lambda seed: digits(1200, seed), lambda: perceptron(128, 128), 32, 12),
+    "regression, far from done": Case(_waves, _regression, 64, 20, classes=False),
 }
 
 
