@@ -49,10 +49,10 @@ def names_of_the_pages() -> dict[str, object]:
         "np": np,
         "build": build,
         "compiled": compiled,
-        "x": images[:512],
-        "y": labels[:512],
-        "x_val": images[512:768],
-        "y_val": labels[512:768],
+        "x": images[:256],
+        "y": labels[:256],
+        "x_val": images[256:512],
+        "y_val": labels[256:512],
     }
 
 

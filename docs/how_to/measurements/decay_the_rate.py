@@ -24,12 +24,11 @@ class Case:
 
 
 def _waves(seed: int) -> Split:
-    """A sum of waves in the plane, whose high frequencies take a network long to learn; of unit variance."""
-    generator = np.random.default_rng(seed)
-    x = generator.uniform(-1, 1, (2000, 2)).astype("float32")
-    frequencies = generator.normal(scale=6.0, size=(2, 12))
-    y = np.sin(x @ frequencies + generator.uniform(0, 2 * np.pi, 12)).sum(axis=1, keepdims=True) / np.sqrt(6.0)
-    y = y.astype("float32")
+    """Points of one sum of waves in the plane, of about unit variance, which takes a network long to learn."""
+    waves = np.random.default_rng(0)
+    frequencies, phases = waves.normal(scale=5.0, size=(2, 12)), waves.uniform(0, 2 * np.pi, 12)
+    x = np.random.default_rng(seed).uniform(-1, 1, (2000, 2)).astype("float32")
+    y = (np.sin(x @ frequencies + phases).sum(axis=1, keepdims=True) / np.sqrt(6.0)).astype("float32")
     return Split(x[:1500], y[:1500], x[1500:], y[1500:])
 
 
