@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from learned_optimizer.problems.base import Nest, Problem, draw_examples, fold_in
+from learned_optimizer.problems.keras_data import read_data
 
 MEMORY_LIMIT = 2**31
 
@@ -40,7 +40,8 @@ class KerasProblem(Problem):
         test_data: Of the form of `data`; an episode's end is measured on all of them, without dropout and the like.
 
     Raises:
-        ValueError: If the data do not fit the limit or the form, or there is no loss, or nothing to train.
+        ValueError: If the model is no Keras model or has nothing to train, if there is no loss, or if the data do not
+            fit the limit or the form or hold values that are NaN or infinite.
     """
 
     def __init__(
@@ -55,6 +56,12 @@ class KerasProblem(Problem):
         test_data: Any = None,
         validation_data: Any = None,
     ) -> None:
+        if not isinstance(model, keras.Model):
+            raise ValueError(
+                "`model` must be a Keras model, such as keras.Sequential([…]) or keras.Model(inputs, outputs); put a "
+                f"layer into keras.Sequential([keras.Input(…), layer]). Received: {model!r} of type "
+                f"{type(model).__name__}"
+            )
         loss = loss if loss is not None else getattr(model, "loss", None)
         if loss is None or isinstance(loss, dict | list | tuple):
             raise ValueError(
@@ -67,9 +74,11 @@ class KerasProblem(Problem):
         self.loss_function = keras.losses.get(loss)
         self.batch_size = batch_size
         self.training = training
-        self.data = _in_memory(data, memory_limit)
-        self.test_data = None if test_data is None else _in_memory(test_data, memory_limit)
-        self.validation_data = None if validation_data is None else _in_memory(validation_data, memory_limit)
+        self.data = read_data(data, memory_limit, "data")
+        self.test_data = None if test_data is None else read_data(test_data, memory_limit, "test_data")
+        self.validation_data = (
+            None if validation_data is None else read_data(validation_data, memory_limit, "validation_data")
+        )
         if not model.built:
             model(tf.nest.map_structure(lambda array: array[:1], self.data[0]))
         if not model.trainable_variables:
@@ -150,41 +159,6 @@ class KerasProblem(Problem):
         next_state = tuple(tf.convert_to_tensor(value) for value in next_state)
         value = tf.add_n([tf.cast(part, tf.float32) for part in [value, *penalties]])
         return value, prediction, next_state
-
-
-def _in_memory(data: Any, memory_limit: int) -> Nest:
-    if isinstance(data, tf.data.Dataset):
-        batches, size = [], 0
-        for element in data:
-            batches.append(tf.nest.map_structure(np.asarray, element))
-            size += sum(array.nbytes for array in tf.nest.flatten(batches[-1]))
-            if size > memory_limit:
-                raise ValueError(
-                    f"The data set takes more than `memory_limit`={memory_limit:,} bytes, or has no end. Pass a part "
-                    "of it, such as dataset.take(1000), or raise the limit."
-                )
-        if not batches:
-            raise ValueError("The data set is empty.")
-        try:
-            data = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
-        except ValueError as error:
-            raise ValueError(
-                "The data set must give batches of examples of one shape, as `model.fit` takes them: call "
-                f"dataset.batch(…). Received elements {data.element_spec}"
-            ) from error
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise ValueError(
-            "`data` must be (x, y) or (x, y, sample_weight), or a tf.data.Dataset of such tuples. "
-            f"Received: {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple | list) else "")
-        )
-    data = tuple(tf.nest.map_structure(np.asarray, part) for part in data)
-    arrays = tf.nest.flatten(data)
-    lengths = {array.shape[0] if array.ndim else None for array in arrays}
-    if len(lengths) != 1 or lengths & {None, 0}:
-        raise ValueError(f"All arrays of `data` must have the same number of examples, at least 1. Received: {lengths}")
-    if sum(array.nbytes for array in arrays) > memory_limit:
-        raise ValueError(f"The data take more than `memory_limit`={memory_limit:,} bytes. Pass a part, or raise it.")
-    return tf.nest.map_structure(tf.constant, data)
 
 
 def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initializer]:
