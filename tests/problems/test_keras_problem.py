@@ -153,7 +153,7 @@ def test_a_pipeline_gives_the_same_examples_as_arrays(data):
 
 
 def test_examples_of_a_minibatch_belong_together(data):
-    problem = KerasProblem(make_model(), (data[0], np.arange(40)), CROSS_ENTROPY, batch_size=400)
+    problem = KerasProblem(make_model(), (data[0], np.arange(40)), "mse", batch_size=400)
     x, index = problem.batch(make_seed(4))
     np.testing.assert_array_equal(x, data[0][index.numpy()])
     assert set(index.numpy()) == set(range(40))
