@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from learned_optimizer.problems.base import Nest, Problem, draw_examples, fold_in
+from learned_optimizer.problems.keras_data import read_data
+from learned_optimizer.problems.keras_losses import OutputLosses, check_targets, make_loss
 
 MEMORY_LIMIT = 2**31
 
@@ -29,52 +32,82 @@ class KerasProblem(Problem):
         data: `(x, y)` or `(x, y, sample_weight)` as arrays (or nests of them), or a finite, batched
             `tf.data.Dataset` of such tuples, as `model.fit` takes it. Either is kept in memory, as the pipeline gives
             it in one pass.
-        loss: A Keras loss, its name, or a function of (y_true, y_pred); that of `model.compile` if none is given.
-            The model's regularisation losses are added.
+        loss: A Keras loss or its name, which counts for each output; a dict of these by the names of the outputs, or a
+            list in their order, with None for an output that counts for nothing; or a function of (y_true, y_pred),
+            which is given all outputs at once. That of `model.compile`, with its weights, if none is given. The
+            model's regularisation losses are added.
         batch_size: Examples in a minibatch, drawn with replacement.
         reinitialize: Whether each episode draws θ_0 anew from the initializers of the layers; variables whose layer
             names no initializer, and all variables if this is false, start from the model's present values.
         training: Whether layers such as dropout behave as in training.
         memory_limit: The bytes that the data may take.
-        validation_data: Of the form of `data`, for the validation meta-loss.
-        test_data: Of the form of `data`; an episode's end is measured on all of them, without dropout and the like.
+        validation_data: Data in the form of `data`, for the validation meta-loss.
+        test_data: Data in the form of `data`, on all of which an episode's end is measured, without dropout and the
+            like.
+        loss_weights: The factors of the losses in the sum, a dict or list like `loss`; 1 where there is none. Sample
+            weights count for all outputs alike.
 
     Raises:
-        ValueError: If the data do not fit the limit or the form, or there is no loss, or nothing to train.
+        ValueError: If the model is no Keras model or has nothing to train; if there is no loss, or one of no output;
+            if the data do not fit the limit or the form, or hold values that are NaN or infinite, or labels of sparse
+            categorical cross-entropy that are no class of the model.
     """
 
     def __init__(
         self,
         model: keras.Model,
         data: Any,
-        loss: str | Callable[..., Any] | None = None,
+        loss: Any = None,
         batch_size: int = 128,
         reinitialize: bool = True,
         training: bool = True,
         memory_limit: int = MEMORY_LIMIT,
         test_data: Any = None,
         validation_data: Any = None,
+        loss_weights: Any = None,
     ) -> None:
-        loss = loss if loss is not None else getattr(model, "loss", None)
-        if loss is None or isinstance(loss, dict | list | tuple):
+        if not isinstance(model, keras.Model):
             raise ValueError(
-                "`loss` must be one Keras loss, its name, or a function of (y_true, y_pred), unless the model is "
-                f"compiled with one. Received: {loss!r}"
+                "`model` must be a Keras model, such as keras.Sequential([…]) or keras.Model(inputs, outputs); put a "
+                f"layer into keras.Sequential([keras.Input(…), layer]). Received: {model!r} of type "
+                f"{type(model).__name__}"
             )
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
         self.model = model
-        self.loss_function = keras.losses.get(loss)
         self.batch_size = batch_size
         self.training = training
-        self.data = _in_memory(data, memory_limit)
-        self.test_data = None if test_data is None else _in_memory(test_data, memory_limit)
-        self.validation_data = None if validation_data is None else _in_memory(validation_data, memory_limit)
+        self.data = read_data(data, memory_limit, "data")
+        self.test_data = None if test_data is None else read_data(test_data, memory_limit, "test_data")
+        self.validation_data = (
+            None if validation_data is None else read_data(validation_data, memory_limit, "validation_data")
+        )
         if not model.built:
             model(tf.nest.map_structure(lambda array: array[:1], self.data[0]))
         if not model.trainable_variables:
             raise ValueError(f"The model {model.name!r} has no trainable variables.")
+        outputs = functools.cache(self._output_shapes)
+        self.loss_function = make_loss(model, loss, loss_weights, outputs)
+        named = {"data": self.data, "test_data": self.test_data, "validation_data": self.validation_data}
+        for name, examples in named.items():
+            if examples is not None:
+                check_targets(self.loss_function, examples, outputs, name)
         self._initializers = _initializers(model) if reinitialize else {}
+
+    def _output_shapes(self) -> Nest:
+        """The shapes of the model's outputs for a minibatch, by a trace that computes nothing."""
+        model = self.model
+        parameters = [variable.value for variable in model.trainable_variables]
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def predict(x: Nest) -> Nest:
+            return self._apply(parameters, state, x, training=False)[0]
+
+        specs = tf.nest.map_structure(
+            lambda array: tf.TensorSpec((self.batch_size, *array.shape[1:]), array.dtype), self.data[0]
+        )
+        outputs = tf.function(predict).get_concrete_function(specs).structured_outputs
+        return tf.nest.map_structure(lambda output: output.shape, outputs)
 
     @property
     def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
@@ -128,21 +161,28 @@ class KerasProblem(Problem):
         loss, prediction, _ = self._call(parameters, state, self.test_data, training=False)
         metrics = {"test_loss": loss}
         y = self.test_data[1]
-        if isinstance(y, tf.Tensor) and y.dtype.is_integer and prediction.shape.rank == y.shape.rank + 1:
+        tensors = isinstance(y, tf.Tensor) and isinstance(prediction, tf.Tensor)
+        if tensors and y.dtype.is_integer and prediction.shape.rank == y.shape.rank + 1:
             metrics["test_accuracy"] = tf.reduce_mean(
                 tf.cast(tf.argmax(prediction, axis=-1, output_type=y.dtype) == y, tf.float32)
             )
         return metrics
+
+    def _apply(self, parameters: Sequence[tf.Tensor], state: Nest, x: Nest, training: bool) -> tuple[Any, Any, Any]:
+        """What the model predicts, its next non-trainable variables, and its regularisation losses."""
+        arguments = inspect.signature(self.model.call).parameters.values()
+        # As in `fit`, a model whose `call` does not ask for `training` is not told.
+        if any(argument.name == "training" or argument.kind is argument.VAR_KEYWORD for argument in arguments):
+            return self.model.stateless_call(list(parameters), list(state), x, training=training, return_losses=True)
+        return self.model.stateless_call(list(parameters), list(state), x, return_losses=True)
 
     def _call(
         self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest, training: bool
     ) -> tuple[tf.Tensor, Any, Nest]:
         """The loss, what the model predicts, and the next non-trainable variables."""
         x, y, *sample_weight = batch
-        prediction, next_state, penalties = self.model.stateless_call(
-            list(parameters), list(state), x, training=training, return_losses=True
-        )
-        if isinstance(self.loss_function, keras.losses.Loss):
+        prediction, next_state, penalties = self._apply(parameters, state, x, training)
+        if isinstance(self.loss_function, keras.losses.Loss | OutputLosses):
             value = self.loss_function(y, prediction, *sample_weight)
         else:
             value = self.loss_function(y, prediction)
@@ -150,41 +190,6 @@ class KerasProblem(Problem):
         next_state = tuple(tf.convert_to_tensor(value) for value in next_state)
         value = tf.add_n([tf.cast(part, tf.float32) for part in [value, *penalties]])
         return value, prediction, next_state
-
-
-def _in_memory(data: Any, memory_limit: int) -> Nest:
-    if isinstance(data, tf.data.Dataset):
-        batches, size = [], 0
-        for element in data:
-            batches.append(tf.nest.map_structure(np.asarray, element))
-            size += sum(array.nbytes for array in tf.nest.flatten(batches[-1]))
-            if size > memory_limit:
-                raise ValueError(
-                    f"The data set takes more than `memory_limit`={memory_limit:,} bytes, or has no end. Pass a part "
-                    "of it, such as dataset.take(1000), or raise the limit."
-                )
-        if not batches:
-            raise ValueError("The data set is empty.")
-        try:
-            data = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
-        except ValueError as error:
-            raise ValueError(
-                "The data set must give batches of examples of one shape, as `model.fit` takes them: call "
-                f"dataset.batch(…). Received elements {data.element_spec}"
-            ) from error
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise ValueError(
-            "`data` must be (x, y) or (x, y, sample_weight), or a tf.data.Dataset of such tuples. "
-            f"Received: {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple | list) else "")
-        )
-    data = tuple(tf.nest.map_structure(np.asarray, part) for part in data)
-    arrays = tf.nest.flatten(data)
-    lengths = {array.shape[0] if array.ndim else None for array in arrays}
-    if len(lengths) != 1 or lengths & {None, 0}:
-        raise ValueError(f"All arrays of `data` must have the same number of examples, at least 1. Received: {lengths}")
-    if sum(array.nbytes for array in arrays) > memory_limit:
-        raise ValueError(f"The data take more than `memory_limit`={memory_limit:,} bytes. Pass a part, or raise it.")
-    return tf.nest.map_structure(tf.constant, data)
 
 
 def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initializer]:

@@ -153,7 +153,7 @@ def test_a_pipeline_gives_the_same_examples_as_arrays(data):
 
 
 def test_examples_of_a_minibatch_belong_together(data):
-    problem = KerasProblem(make_model(), (data[0], np.arange(40)), CROSS_ENTROPY, batch_size=400)
+    problem = KerasProblem(make_model(), (data[0], np.arange(40)), "mse", batch_size=400)
     x, index = problem.batch(make_seed(4))
     np.testing.assert_array_equal(x, data[0][index.numpy()])
     assert set(index.numpy()) == set(range(40))
@@ -190,41 +190,6 @@ def test_episodes_batched_together_are_those_run_alone(data):
         np.testing.assert_allclose(together.gradient[i], alone.gradient[0], rtol=1e-4, atol=1e-5)
         for both, one in zip(together.problem_state, alone.problem_state, strict=True):
             np.testing.assert_allclose(both[i], one[0], rtol=1e-5)
-
-
-class TestRefusals:
-    def check(self, message, data, loss=CROSS_ENTROPY, **arguments):
-        with pytest.raises(ValueError, match=message):
-            KerasProblem(arguments.pop("model", None) or make_model(), data, loss, **arguments)
-
-    def test_no_loss(self, data):
-        self.check("`loss` must be one Keras loss.*Received: None", data, None)
-
-    def test_a_batch_of_nothing(self, data):
-        self.check("`batch_size` must be at least 1. Received: 0", data, batch_size=0)
-
-    def test_arrays_over_the_memory_limit(self, data):
-        self.check("`memory_limit`=1,000 bytes", data, memory_limit=1000)
-
-    def test_a_pipeline_without_an_end(self, data):
-        self.check("or has no end", tf.data.Dataset.from_tensor_slices(data).batch(8).repeat(), memory_limit=10_000)
-
-    def test_an_empty_pipeline(self, data):
-        self.check("empty", tf.data.Dataset.from_tensor_slices(data).batch(8).take(0))
-
-    def test_a_pipeline_that_is_not_batched(self, data):
-        self.check("call dataset.batch", tf.data.Dataset.from_tensor_slices(data))
-
-    def test_inputs_without_targets(self, data):
-        self.check(r"must be \(x, y\).*Received: ndarray", data[0])
-
-    def test_arrays_of_different_lengths(self, data):
-        self.check("same number of examples", (data[0], data[1][:-1]))
-
-    def test_nothing_to_train(self, data):
-        model = make_model()
-        model.trainable = False
-        self.check("no trainable variables", data, model=model)
 
 
 def test_metrics_are_those_of_evaluate(data):

@@ -1,0 +1,91 @@
+"""The data of a Keras model, read into memory and checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from learned_optimizer.problems.base import Nest
+
+
+def read_data(data: Any, memory_limit: int, name: str) -> Nest:
+    """Reads examples into memory and checks them.
+
+    Args:
+        data: `(x, y)` or `(x, y, sample_weight)` as arrays or nests of them, or a finite, batched `tf.data.Dataset`.
+        memory_limit: The bytes that the data may take.
+        name: The name of the argument that the errors mention.
+
+    Returns:
+        The tuple with a tensor in place of each array.
+
+    Raises:
+        ValueError: If the data do not fit the limit or the form, or hold values that are NaN or infinite.
+    """
+    if isinstance(data, tf.data.Dataset):
+        data = _read_pipeline(data, memory_limit)
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise ValueError(
+            f"`{name}` must be (x, y) or (x, y, sample_weight), or a tf.data.Dataset of such tuples. "
+            f"Received: {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple | list) else "")
+        )
+    data = tuple(tf.nest.map_structure(np.asarray, part) for part in data)
+    arrays = tf.nest.flatten(data)
+    lengths = {array.shape[0] if array.ndim else None for array in arrays}
+    if len(lengths) != 1 or lengths & {None, 0}:
+        raise ValueError(
+            f"All arrays of `{name}` must have the same number of examples, at least 1. Received: {lengths}"
+        )
+    if sum(array.nbytes for array in arrays) > memory_limit:
+        raise ValueError(f"The data take more than `memory_limit`={memory_limit:,} bytes. Pass a part, or raise it.")
+    _check_finite(data, name)
+    return tf.nest.map_structure(tf.constant, data)
+
+
+def _read_pipeline(dataset: tf.data.Dataset, memory_limit: int) -> Nest:
+    batches, size = [], 0
+    for element in dataset:
+        batches.append(tf.nest.map_structure(np.asarray, element))
+        size += sum(array.nbytes for array in tf.nest.flatten(batches[-1]))
+        if size > memory_limit:
+            raise ValueError(
+                f"The data set takes more than `memory_limit`={memory_limit:,} bytes, or has no end. Pass a part "
+                "of it, such as dataset.take(1000), or raise the limit."
+            )
+    if not batches:
+        raise ValueError("The data set is empty.")
+    try:
+        return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
+    except ValueError as error:
+        raise ValueError(
+            "The data set must give batches of examples of one shape, as `model.fit` takes them: call "
+            f"dataset.batch(…). Received elements {dataset.element_spec}"
+        ) from error
+
+
+def _check_finite(data: Nest, name: str) -> None:
+    """Refuses NaN and infinity, which would look like a divergence of the optimizer."""
+    for place, array in _named_arrays(data):
+        if not (np.issubdtype(array.dtype, np.inexact) or tf.as_dtype(array.dtype).is_floating):
+            continue
+        bad = array.size - np.count_nonzero(np.isfinite(array))
+        if bad:
+            nan = np.count_nonzero(np.isnan(array))
+            examples = np.count_nonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+            raise ValueError(
+                f"`{name}` must be finite numbers. Leave such examples out, or fill the gaps, as with "
+                f"np.nan_to_num(…). Received: {bad:,} of the {array.size:,} values of {place}, in {examples:,} of its "
+                f"{len(array):,} examples, are not: {nan:,} NaN, {bad - nan:,} infinite"
+            )
+
+
+def _named_arrays(data: Nest) -> list[tuple[str, np.ndarray]]:
+    """The arrays with their places, such as `x`, `y['age']` or `x[0]`."""
+    named = []
+    for part, value in zip(("x", "y", "sample_weight"), data, strict=False):
+        for path, array in keras.tree.flatten_with_path(value):
+            named.append((part + "".join(f"[{key!r}]" for key in path), array))
+    return named
