@@ -31,6 +31,8 @@ BLOCK_SIZE = 2**16
 MAX_COUNT = 2**31 - 1
 # Below it a factor on the learned update is most likely the rate of another optimizer.
 LEAST_LIKELY_FACTOR = 0.03
+# The root mean square of a mean of independent gradients of unit variance, with Adam's β₁ of 0.9.
+ADAM_RMS = math.sqrt((1 - 0.9) / (1 + 0.9))
 SMALL_LEARNING_RATE = "`learning_rate` is a factor on the learned update"
 
 
@@ -121,9 +123,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             `False` leaves them at θ. `use_ema=True` has Keras's moving average in its place.
         fine_tuning: Whether the model is trained already, so that the first steps must be short: those of `general`
             begin at a tenth, and grow where gradients agree. The configuration holds the rule so changed.
-        weight_decay: The coefficient of decoupled weight decay. In every step each tensor shrinks by
-            `weight_decay` · RMS(g_t) times itself, where RMS(g_t) is the root mean square of its update. In AdamW it is
-            `weight_decay` times the learning rate, which is about the RMS of an update there: the same values serve.
+        weight_decay: The coefficient of decoupled weight decay; values of AdamW serve. In each step a tensor shrinks
+            by `weight_decay` · α times itself. In AdamW α is the learning rate. Here it is the rate at which Adam takes
+            steps of the same size as this one: the root mean square of the tensor's update over √((1 − β) / (1 + β))
+            with β = 0.9, which is that of Adam's update at α = 1 where successive gradients are mostly noise.
         clipnorm: As in every Keras optimizer.
         clipvalue: As in every Keras optimizer.
         global_clipnorm: As in every Keras optimizer.
@@ -333,12 +336,13 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             backends.assign(self, [self._average_scale], [ops.zeros_like(scale)])
 
     def _decay(self, update: Any, keep: Any, variable: Any) -> Any:
-        """The part of a variable that decays in the step, flat: weight_decay · RMS(update) · θ.
+        """The part of a variable that decays in the step, flat: weight_decay · α · θ, as in AdamW.
 
-        AdamW takes weight_decay · α · θ, and the RMS of its update is about α. A learned rule has no α, but an update.
+        A learned rule has no α, but an update: α is the rate at which Adam's update would have the same size.
         """
         theta = ops.cast(ops.reshape(ops.convert_to_tensor(variable), (-1,)), "float32")
-        return ops.where(keep, self.weight_decay * ops.sqrt(ops.mean(ops.square(update))) * theta, 0.0)
+        rate = ops.sqrt(ops.mean(ops.square(update))) / ADAM_RMS
+        return ops.where(keep, self.weight_decay * rate * theta, 0.0)
 
     def _update_parts(
         self, gradients: Mapping[int, Any], keep: Mapping[int, Any], learning_rate: Any, average_scale: Any

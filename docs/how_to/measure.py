@@ -19,7 +19,7 @@ from learned_optimizer.evaluation.summary import half_width
 from learned_optimizer.files import replaced_file
 
 FOLDER = Path(__file__).parent
-NAMES = ("weight_decay", "batch_normalization", "decay_the_rate", "moving_losses", "large_embeddings")
+NAMES = ("fine_tuning", "weight_decay", "batch_normalization", "decay_the_rate", "moving_losses", "large_embeddings")
 
 
 def measurement(name: str) -> Measurement:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from contract import compiled, learned, losses, network, path, tensorwise, value, values, weights
 
 from learned_optimizer import LearnedOptimizer
+from learned_optimizer.optimizer import ADAM_RMS
 
 GRADIENTS = np.random.default_rng(1).normal(0, 3, (6, 4)).astype("float32")
 START = np.linspace(-1, 1, 4).astype("float32")
@@ -38,9 +39,9 @@ def test_only_one_kind_of_clipping(make_optimizer):
 
 
 def test_weight_decay_and_its_exclusions(make_optimizer):
-    """Decay is decoupled: θ ← θ − weight_decay · RMS(g) · θ beside the update g, which does not see it.
+    """Decay is decoupled: θ ← θ − weight_decay · α · θ beside the update, which does not see it.
 
-    In AdamW it is the learning rate in place of RMS(g), which is the same in a first step.
+    α is Adam's learning rate, or the rate at which Adam's update has the RMS of a learned one.
     """
 
     def updated(**arguments):
@@ -52,6 +53,8 @@ def test_weight_decay_and_its_exclusions(make_optimizer):
 
     size = np.abs(updated()[0] - 2)
     assert size > 1e-5
+    if "Adam" not in type(make_optimizer()).__name__:
+        size /= ADAM_RMS
     np.testing.assert_allclose(updated(weight_decay=3.0) - updated(), [-3.0 * size * 2, 0, 0], rtol=2e-3, atol=1e-6)
 
 
@@ -67,7 +70,7 @@ def test_weight_decay_is_in_proportion_to_the_update_of_a_tensor(make):
         return value(variable)
 
     update = updated() - start
-    expected = update - 0.7 * np.sqrt(np.mean(update**2)) * start * np.isfinite(gradient)
+    expected = update - 0.7 * np.sqrt(np.mean(update**2)) / ADAM_RMS * start * np.isfinite(gradient)
     np.testing.assert_allclose(updated(weight_decay=0.7) - start, expected, rtol=1e-3, atol=1e-6)
     np.testing.assert_array_equal(updated(weight_decay=0.7, nonfinite="skip_step"), start)
 
@@ -200,3 +203,11 @@ def test_several_optimizers_in_one_program(make_optimizer):
     assert one.optimizer.name != two.optimizer.name
     with pytest.raises(ValueError, match="Unknown variable"):
         losses(compiled(one.optimizer, network(seed=6)))
+
+
+def test_the_rate_of_decay_is_that_of_adam():
+    """Where gradients are noise, the RMS of Adam's update over `ADAM_RMS` is its learning rate."""
+    gradients = np.random.default_rng(0).normal(size=(300, 1000)).astype("float32")
+    trajectory = path(keras.optimizers.Adam(0.01), gradients, np.zeros(1000, "float32"))
+    steps = np.diff(trajectory[100:], axis=0)
+    assert np.sqrt(np.mean(steps**2)) / ADAM_RMS == pytest.approx(0.01, rel=0.05)
