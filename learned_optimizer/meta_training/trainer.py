@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training import estimators
 from learned_optimizer.meta_training.arguments import check, several
+from learned_optimizer.meta_training.description import describe
 from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
-from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.record import check_same_run
+from learned_optimizer.meta_training.run import CheckpointError, Run
 from learned_optimizer.meta_training.shares import (
     Share,
     initial_preset,
@@ -36,6 +39,8 @@ from learned_optimizer.rules.base import Rule, TensorwiseRule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
+# The state of a checkpoint beside its arrays.
+PROGRESS = ("rounds", "seconds", "history", "consecutive_nonfinite", "rounds_begun", "stage", "epochs_without_gain")
 
 
 class NonFiniteMetaGradientError(RuntimeError):
@@ -152,30 +157,36 @@ class MetaTrainer:
         card: Mapping[str, Any] | None = None,
     ) -> None:
         lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
+        rule = rule or CoordinatewiseLSTM()
+        arguments: dict[str, Any] = {
+            "episode_length": lengths,
+            "patience": patience,
+            "unroll_length": unroll_length,
+            "episodes": episodes,
+            "estimator": estimator,
+            "perturbation": perturbation,
+            "teacher_learning_rate": teacher_learning_rate,
+            "meta_loss": meta_loss,
+            "validation_meta_loss": validation_meta_loss,
+            "second_derivatives": second_derivatives,
+            "clip_adjoint": clip_adjoint,
+            "coordinate_fraction": coordinate_fraction,
+            "recompute": recompute,
+            "clip_norm": clip_norm,
+            "ema_momentum": ema_momentum,
+            "validation_episodes": validation_episodes,
+            "monitor": monitor,
+            "max_nonfinite": max_nonfinite,
+        }
         self.problems = several(problem)
         self.validation_problems = several(validation_problem or problem)
-        check(
-            problems=self.problems,
-            episode_length=lengths,
-            patience=patience,
-            unroll_length=unroll_length,
-            episodes=episodes,
-            estimator=estimator,
-            perturbation=perturbation,
-            teacher_learning_rate=teacher_learning_rate,
-            meta_loss=meta_loss,
-            validation_meta_loss=validation_meta_loss,
-            second_derivatives=second_derivatives,
-            clip_adjoint=clip_adjoint,
-            coordinate_fraction=coordinate_fraction,
-            recompute=recompute,
-            clip_norm=clip_norm,
-            ema_momentum=ema_momentum,
-            validation_episodes=validation_episodes,
-            monitor=monitor,
-            max_nonfinite=max_nonfinite,
-        )
-        initial = initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
+        check(problems=self.problems, **arguments)
+        self._given = {
+            "rule": rule,
+            "groups": list(groups),
+            "arguments": arguments | {"jit_compile": jit_compile, "learning_rate": learning_rate, "seed": seed},
+        }
+        initial = initial_preset(rule, groups, seed)
         self.rule = initial.rule
         self.episode_lengths = lengths
         self.patience = patience
@@ -240,6 +251,17 @@ class MetaTrainer:
         """The best value of `monitor` so far; infinite before the first epoch."""
         return min((row[self.monitor] for row in self.history if np.isfinite(row[self.monitor])), default=np.inf)
 
+    def get_config(self) -> dict[str, Any]:
+        """What is meta-trained on what, as config.json has it: problems, rule, groups, and all other arguments."""
+        same = all(map(operator.is_, self.problems, self.validation_problems))
+        same = same and len(self.problems) == len(self.validation_problems)
+        return {
+            "problem": describe(self.problems),
+            "validation_problem": None if same else describe(self.validation_problems),
+            **describe(self._given),
+            "card": describe(self.card),
+        }
+
     def preset(self) -> Preset:
         """The best φ with its rule, and a card that tells of its making."""
         made = {
@@ -291,8 +313,8 @@ class MetaTrainer:
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         run = Run(run_directory, resume) if isinstance(run_directory, str | Path) else run_directory
-        if run and run.resume:
-            self._restore(*run.load_checkpoint())
+        if run:
+            self._begin(run, epochs, rounds_per_epoch)
         total = epochs * rounds_per_epoch
         callbacks = list(callbacks)
         for callback in callbacks:
@@ -350,12 +372,14 @@ class MetaTrainer:
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite.
         """
-        task = self._tasks[(self._rounds_begun - (self._carry is not None)) % len(self._tasks)]
+        number = (self._rounds_begun - (self._carry is not None)) % len(self._tasks)
+        task = self._tasks[number]
         if self._carry is None:
             self._carry = task.start(tf.stack(self._episode_seeds()))
             self._unrolls_left = self.episode_lengths[self._stage] // self.unroll_length
             self._rounds_begun += 1
-        loss, norm, self._carry = task.unroll(self._carry)
+        loss, norm, carry = task.unroll(self._carry)
+        self._carry = carry
         self._unrolls_left -= 1
         if not self._unrolls_left:
             self._carry = None
@@ -367,12 +391,24 @@ class MetaTrainer:
         self._consecutive_nonfinite += 1
         self._epoch_sums += (0, 0, 0, 1)
         if self._consecutive_nonfinite >= self.max_nonfinite:
-            raise NonFiniteMetaGradientError(
-                f"The meta-gradient was not finite for {self._consecutive_nonfinite} meta-steps in a row: the "
-                "optimizees diverge. A lower meta learning rate, a smaller output scale or a shorter episode may "
-                "help. The best φ so far is kept."
-            )
+            raise NonFiniteMetaGradientError(self._why_nonfinite(number, carry))
         return float(loss)
+
+    def _why_nonfinite(self, number: int, carry: Carry) -> str:
+        """What is to be said of meta-gradients that are not finite, after an unroll of the problem of that number."""
+        times = f"for {self._consecutive_nonfinite} meta-steps in a row"
+        bad = ~np.isfinite(carry.initial_loss.numpy())
+        if not bad.any():
+            return (
+                f"The meta-gradient was not finite {times}: the optimizees diverge. A lower meta learning rate, a "
+                "smaller output scale or a shorter episode may help. The best φ so far is kept."
+            )
+        which = f"problem {number} ({type(self.problems[number]).__name__})"
+        return (
+            f"The meta-gradient was not finite {times}: the loss of {which} is not finite at θ_0, before any update, "
+            f"in {bad.sum()} of {bad.size} episodes. Look for NaN or infinity in its data, for labels out of range, "
+            f"and at the scale of its initial values. Received: {carry.initial_loss.numpy()[bad][0]}"
+        )
 
     def _round(self) -> float:
         losses = [self.meta_step()]
@@ -455,6 +491,17 @@ class MetaTrainer:
     ) -> tuple[tf.Tensor, Carry]:
         return advance(problem, shares, self._phi(), carry, self.unroll_length)
 
+    def _begin(self, run: Run, epochs: int, rounds_per_epoch: int) -> None:
+        """Writes what the run is; or goes on with it, where it is the same."""
+        config = self.get_config() | {"fit": {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}}
+        if not run.resume:
+            run.save_config(config)
+            return
+        arrays, state = run.load_checkpoint()
+        check_same_run(run.directory, run.load_config(), config)
+        self._restore(arrays, state)
+        run.note_resumption(epochs)
+
     def _save(self, run: Run) -> None:
         arrays = {f"phi/{name}": value for name, value in self.weights.items()}
         arrays |= {f"best/{name}": value for name, value in self.best_weights.items()}
@@ -474,24 +521,33 @@ class MetaTrainer:
         run.save_best(self.preset())
 
     def _restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+        """Takes over a checkpoint, all of it or, where it does not fit, nothing."""
         phi = {name.removeprefix("phi/"): value for name, value in arrays.items() if name.startswith("phi/")}
-        with_weights(self._initial, phi, {})  # Refuses those of another rule.
-        saved = [value for name, value in arrays.items() if name.startswith("adam/")]
-        if len(saved) != len(self._meta_optimizer.variables):
+        best = {name.removeprefix("best/"): value for name, value in arrays.items() if name.startswith("best/")}
+        for weights in (phi, best):
+            with_weights(self._initial, weights, {})  # Refuses those of another rule.
+        adam = [value for name, value in arrays.items() if name.startswith("adam/")]
+        if len(adam) != len(self._meta_optimizer.variables):
             raise ValueError(
                 "The run to resume was begun "
                 f"{'without' if self._meta_optimizer.use_ema else 'with'} `ema_momentum`: resume it as it was begun."
             )
-        for name, value in phi.items():
-            self._weights[name].assign(value)
-        self.best_weights = {n.removeprefix("best/"): v for n, v in arrays.items() if n.startswith("best/")}
-        for i, variable in enumerate(self._meta_optimizer.variables):
-            variable.assign(arrays[f"adam/{i}"])
-        self._epoch_sums = arrays["epoch_sums"].copy()
-        self.rounds = state["rounds"]
-        self.seconds = state["seconds"]
-        self.history = [dict(row) for row in state["history"]]
-        self._consecutive_nonfinite = state["consecutive_nonfinite"]
-        self._rounds_begun = state["rounds_begun"]
-        self._stage = state["stage"]
-        self._epochs_without_gain = state["epochs_without_gain"]
+        try:
+            pairs = [(variable, arrays[f"adam/{i}"]) for i, variable in enumerate(self._meta_optimizer.variables)]
+            epoch_sums = arrays["epoch_sums"].copy()
+            progress = {name: state[name] for name in PROGRESS}
+        except KeyError as error:
+            raise CheckpointError(f"The checkpoint is not one of this version: it has no {error}.") from error
+        if any(tuple(variable.shape) != value.shape for variable, value in pairs):
+            raise CheckpointError("The checkpoint is damaged: the meta-optimizer's state is that of another φ.")
+        for variable, value in [*((self._weights[name], value) for name, value in phi.items()), *pairs]:
+            variable.assign(value)
+        self.best_weights = best
+        self._epoch_sums = epoch_sums
+        self.rounds = progress["rounds"]
+        self.seconds = progress["seconds"]
+        self.history = [dict(row) for row in progress["history"]]
+        self._consecutive_nonfinite = progress["consecutive_nonfinite"]
+        self._rounds_begun = progress["rounds_begun"]
+        self._stage = progress["stage"]
+        self._epochs_without_gain = progress["epochs_without_gain"]
