@@ -23,7 +23,8 @@ def describe(value: Any) -> Any:
     A problem is described by the arguments of its constructor, a model by its configuration, a preset by its rule and
     the SHA-256 of its φ, an array by its shape and type, a function by its name.
     """
-    value = sizes(value)
+    if not isinstance(value, Mapping | list | tuple):
+        value = sizes(value)
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | str):

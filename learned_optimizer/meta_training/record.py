@@ -32,6 +32,8 @@ FREE_ON_RESUME = frozenset(
 COMPARED = ("problem", "validation_problem", "rule", "groups", "arguments", "fit")
 # Arguments that a version may have and an earlier one, which wrote the record, did not.
 GROWING = ("arguments", "fit")
+# What a description names the kind of an object by.
+KINDS = ("class", "name")
 MAX_LISTED, MAX_LENGTH = 8, 80
 
 
@@ -79,6 +81,11 @@ def differences(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> list
 
 def _differences(name: str, recorded: Any, present: Any, growing: bool) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(present, dict):
+        # Of another kind of object all else differs, too, and says nothing.
+        kind = next((key for key in KINDS if recorded.get(key) != present.get(key)), None)
+        if kind:
+            yield f"{name}.{kind} was {_short(recorded.get(kind))}, is {_short(present.get(kind))}"
+            return
         for key in dict.fromkeys((*recorded, *present)):
             if key in FREE_ON_RESUME or (growing and key not in recorded):
                 continue

@@ -65,7 +65,7 @@ class MetaTrainer:
     model.compile(optimizer=trainer.optimizer())
     ```
 
-    A round is a batch of episodes, truncated into unrolls; each unroll ends in a meta-step, one update of φ. After
+    A round is a meta-batch of episodes, truncated into unrolls; each unroll ends in a meta-step, one update of φ. After
     each epoch of some rounds φ is evaluated on fixed validation episodes, and the best φ is kept (Andrychowicz et al.,
     2016, section 3: truncated back-propagation, Adam on φ, early stopping).
 
@@ -74,23 +74,24 @@ class MetaTrainer:
             meta-loss each has the same weight, whatever its losses are.
         rule: The update rule, `CoordinatewiseLSTM()` if none is given; or a preset, whose φ is started from, and whose
             groups are meta-trained together.
-        groups: Pairs of a selector and the rule, or preset, that updates the parameters that it selects, with a φ of
-            its own; `rule` has the others. A selector is a rank, or a regular expression for a parameter's path.
-        validation_problem: What the validation episodes are drawn from, one problem or several; `problem`, with other
+        groups: Parameter groups: pairs of a selector and the rule, or preset, that updates the parameters that it
+            selects, with a φ of its own; `rule` has the others. A selector is a rank, or a regular expression for a
+            parameter's path.
+        validation_problem: The problem, or several, that the validation episodes are drawn from; `problem`, with other
             seeds, if none is given.
         episode_length: Steps of an episode; or several lengths, the first to begin with, and the next whenever
             `monitor` has not become better for `patience` epochs (Chen et al., 2020, arXiv:2010.09089). Validation
             episodes have the last length throughout.
-        patience: See `episode_length`.
-        unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
-        episodes: Episodes in a batch, averaged in the meta-loss.
-        estimator: Of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`, evolution
-            strategies with one perturbation of φ for each pair of episodes, kept from its first step to its last and
-            taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
+        patience: Epochs without a better `monitor` until the next `episode_length`.
+        unroll_length: Truncation length: the steps of an unroll, which must divide `episode_length`.
+        episodes: Size of a meta-batch: its episodes are averaged in the meta-loss.
+        estimator: Estimator of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`,
+            evolution strategies with one perturbation of φ for each pair of episodes, kept from its first step to its
+            last and taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
             arXiv:2304.12180); or `"imitation"`, of the squared distance from the updates of Adam along Adam's own
             episodes, in units of its step size, as a warm start (Chen et al., 2020, arXiv:2010.09089).
-        perturbation: The standard deviation of a perturbation of φ in `"nres"`.
-        teacher_learning_rate: That of the Adam that `"imitation"` learns from.
+        perturbation: The standard deviation σ of a perturbation of φ in `"nres"`.
+        teacher_learning_rate: Learning rate of the Adam that `"imitation"` imitates.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
             percent of a small loss, late in an episode, counts as much as a percent of a large one; or
@@ -103,24 +104,24 @@ class MetaTrainer:
             in ten steps, and then drowns all that other steps say (Metz et al., 2019, arXiv:1810.10180, show why;
             Pascanu et al., 2013, arXiv:1211.5063, clip the gradient of φ only, as `clip_norm` does).
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
-        recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
-            pass has stored: half the memory, for at most a tenth of the time.
+        recompute: Whether the rule is rematerialized in the backward pass (gradient checkpointing): half the memory,
+            for at most a tenth of the time.
         jit_compile: Whether a meta-step is one XLA program; `None`: where a GPU is. On a CPU that is half as fast as
             compiling the rule alone, as is done in any case, and takes minutes to compile. Of `"nres"` only the loop
             over an unroll's steps is, and by default, except for convolutions.
-        learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
+        learning_rate: Learning rate of the meta-optimizer, Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
-        ema_momentum: Of a running mean of φ over meta-steps, which is validated and kept in place of φ as it is after
-            the last of them, and in which the noise of the meta-gradients has cancelled (Polyak and Juditsky, 1992,
-            doi:10.1137/0330046); as Keras's optimizers have it. `None` for none.
-        validation_episodes: How many episodes φ is validated on.
-        monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes,
+        ema_momentum: Momentum of a running mean of φ over meta-steps, which is validated and kept in place of φ as it
+            is after the last of them, and in which the noise of the meta-gradients has cancelled (Polyak and Juditsky,
+            1992, doi:10.1137/0330046); as Keras's optimizers have it. `None` for none.
+        validation_episodes: Number of episodes that φ is validated on.
+        monitor: Criterion of the best φ: `"val_loss"`, the mean over the validation episodes,
             `"val_final_loss"`, the mean over their last 10 steps, `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³), or
             `"val_normalized_loss"`, the mean of log(f(θ_t) / f(θ_0) + 0.1).
-        max_nonfinite: Meta-steps with an infinite or NaN gradient leave φ as it is and are counted; so many of them
-            in a row end the meta-training.
-        seed: Of everything that is drawn.
-        card: What the card of the best φ is to say beside what the trainer knows itself.
+        max_nonfinite: Number of meta-steps in a row with an infinite or NaN gradient that ends the meta-training. Each
+            of them leaves φ as it is, and is counted.
+        seed: Integer seed for everything that is drawn at random.
+        card: Entries of the card of the best φ beside those that the trainer makes itself.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -252,7 +253,7 @@ class MetaTrainer:
         return min((row[self.monitor] for row in self.history if np.isfinite(row[self.monitor])), default=np.inf)
 
     def get_config(self) -> dict[str, Any]:
-        """What is meta-trained on what, as config.json has it: problems, rule, groups, and all other arguments."""
+        """The meta-training as config.json has it: problems, rule, groups, and all other arguments."""
         same = all(map(operator.is_, self.problems, self.validation_problems))
         same = same and len(self.problems) == len(self.validation_problems)
         return {
@@ -291,10 +292,12 @@ class MetaTrainer:
         """Meta-trains until so many epochs have passed since the beginning.
 
         Args:
-            epochs: How many epochs in all, those before a resumption included.
+            epochs: Number of epochs in all, those before a resumption included.
             rounds_per_epoch: Rounds between two validations.
-            run_directory: Where history, logs, checkpoint and best φ are kept; nowhere if `None`.
+            run_directory: Directory for configuration, history, logs, checkpoint and best φ; `None` to keep nothing.
             resume: Whether to go on from the run directory's checkpoint, to the same numbers as without the stop.
+                Problem, rule and arguments must be those that the run was begun with; `record.FREE_ON_RESUME` lists
+                what may change.
             callbacks: Keras callbacks; their `model` is this trainer, and `model.stop_training = True` ends the fit.
             max_minutes: Stops after this much meta-training, earlier stretches of a resumed run included.
             verbose: 0 is silent, 1 shows a progress bar.
@@ -308,6 +311,7 @@ class MetaTrainer:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
                 saved.
             FileExistsError: If the run directory holds another run, and `resume` is false.
+            DifferentRunError: If it is to be resumed as another meta-training than the one that was begun.
             ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
         """
         if resume and run_directory is None:
@@ -395,7 +399,7 @@ class MetaTrainer:
         return float(loss)
 
     def _why_nonfinite(self, number: int, carry: Carry) -> str:
-        """What is to be said of meta-gradients that are not finite, after an unroll of the problem of that number."""
+        """The message on meta-gradients that are not finite, after an unroll of the problem of that number."""
         times = f"for {self._consecutive_nonfinite} meta-steps in a row"
         bad = ~np.isfinite(carry.initial_loss.numpy())
         if not bad.any():
@@ -528,9 +532,9 @@ class MetaTrainer:
             with_weights(self._initial, weights, {})  # Refuses those of another rule.
         adam = [value for name, value in arrays.items() if name.startswith("adam/")]
         if len(adam) != len(self._meta_optimizer.variables):
-            raise ValueError(
-                "The run to resume was begun "
-                f"{'without' if self._meta_optimizer.use_ema else 'with'} `ema_momentum`: resume it as it was begun."
+            raise CheckpointError(
+                f"The checkpoint holds {len(adam)} variables of the meta-optimizer, and "
+                f"{len(self._meta_optimizer.variables)} are expected: is `ema_momentum` as the run was begun?"
             )
         try:
             pairs = [(variable, arrays[f"adam/{i}"]) for i, variable in enumerate(self._meta_optimizer.variables)]

@@ -232,11 +232,9 @@ class TestResuming:
         ids=lambda value: next(iter(value)),
     )
     def test_with_another_model_or_other_data_is_refused(self, change):
-        begun, same, other = (
-            make_trainer(keras_problem(**each)).get_config() for each in ({"batch_size": 8}, {"batch_size": 8}, change)
-        )
+        begun, same, other = (make_trainer(keras_problem(**each)).get_config() for each in ({}, {}, change))
         assert not differences(begun, same)
-        assert differences(begun, {**other, "card": None})
+        assert differences(begun, other)
 
     def test_says_all_that_differs_and_what_may_differ(self, begun):
         with pytest.raises(DifferentRunError) as error:
@@ -295,7 +293,7 @@ class TestResuming:
         before = content(tmp_path)
         trainer = make_trainer(seed=0)
         phi = trainer.weights
-        with pytest.raises(ValueError, match="expects weights of shapes|is not one of this version|the meta-optimizer"):
+        with pytest.raises(ValueError, match="expects weights|not one of this version|variables of the meta-optimizer"):
             trainer.fit(2, 1, run_directory=tmp_path, resume=True, verbose=0)
         assert content(tmp_path) == before
         assert all(np.array_equal(phi[key], value) for key, value in trainer.weights.items())

@@ -1,5 +1,9 @@
+import importlib
 import os
 import signal
+import sys
+import types
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -11,9 +15,10 @@ from reference import Poisoned
 from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
 
 from learned_optimizer import LearnedOptimizer, presets
-from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError
+from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError, progress
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.run import Run
+from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import CoordinatewiseLSTM
 
 
@@ -175,3 +180,49 @@ class TestNonFiniteMetaGradients:
         arrays, state = Run(tmp_path, resume=True).load_checkpoint()
         # Each of the three ended its episodes, and with them its round.
         assert state["rounds"] == 2 and arrays["adam/0"] == 0
+
+    def test_at_the_start_of_an_episode_are_not_called_divergence(self):
+        trainer = make_trainer([Quadratic(dimension=2, functions=1), Poisoned(first_step=0)], max_nonfinite=1)
+        message = r"the loss of problem 1 \(Poisoned\) is not finite at θ_0.* 2 of 2 episodes.*Received: nan"
+        with pytest.raises(NonFiniteMetaGradientError, match=message) as error:
+            trainer.fit(1, 2, verbose=0)
+        assert "diverge" not in str(error.value)
+
+    def test_later_on_are_called_divergence(self):
+        # The loss at θ_0 is a number, and NaN from the first update on.
+        trainer = make_trainer(Poisoned(first_step=1), max_nonfinite=1)
+        with pytest.raises(NonFiniteMetaGradientError, match="the optimizees diverge") as error:
+            trainer.fit(1, 2, verbose=0)
+        assert "θ_0" not in str(error.value)
+
+
+class TestProgress:
+    @pytest.fixture
+    def notebook(self, monkeypatch):
+        """Python as it is in a Jupyter kernel without ipywidgets, with progress.py to be imported anew."""
+        kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(config={"IPKernelApp": {}}))
+        monkeypatch.setitem(sys.modules, "IPython", kernel)
+        monkeypatch.setitem(sys.modules, "ipywidgets", None)
+        for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        yield
+        monkeypatch.undo()
+        importlib.reload(progress)
+
+    def test_without_widgets_a_notebook_has_a_bar_of_text_and_no_warning(self, notebook, capsys):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            bar = importlib.reload(progress).Progress(total=2, initial=0, verbose=1)
+            with bar:
+                bar.update(1.5, 0.25)
+        assert not caught
+        assert "loss 1.5, best 0.25" in capsys.readouterr().err
+
+    def test_the_warning_that_is_kept_from_users_exists(self, notebook):
+        from tqdm import TqdmWarning
+
+        with pytest.warns(TqdmWarning, match="IProgress not found"):
+            importlib.import_module("tqdm.auto")
+
+    def test_the_bar_is_that_of_tqdm_auto(self):
+        assert progress.tqdm is sys.modules["tqdm.auto"].tqdm
