@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer import backends
+from learned_optimizer.averaging import restore_in_fit
 from learned_optimizer.blocks import Block, concatenate, gather, partition, scatter, split
 from learned_optimizer.groups import Groups, Member, Selector, as_preset
 from learned_optimizer.presets.library import DEFAULT
@@ -27,6 +29,9 @@ STATE_DTYPES = {"float32": 4, "bfloat16": 2}
 # for the paper's LSTM; larger blocks are slower, smaller ones take longer to trace.
 BLOCK_SIZE = 2**16
 MAX_COUNT = 2**31 - 1
+# Below it a factor on the learned update is most likely the rate of another optimizer.
+LEAST_LIKELY_FACTOR = 0.03
+SMALL_LEARNING_RATE = "`learning_rate` is a factor on the learned update"
 
 
 class Part(NamedTuple):
@@ -39,6 +44,7 @@ class Part(NamedTuple):
     group: int
     block: Block
     slots: tuple[Any, ...]
+    layout: Layout | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +70,26 @@ class Plan:
 
 @keras.saving.register_keras_serializable(package="learned_optimizer")
 class LearnedOptimizer(keras.optimizers.Optimizer):
-    """An optimizer whose update rule was learned: θ ← θ + learning_rate · g_t, [g_t, h_{t+1}] = m(∇_t, h_t, φ).
+    """A Keras optimizer by an update rule with weights φ: θ ← θ + learning_rate · g_t, [g_t, h_{t+1}] = m(∇_t, h_t, φ).
 
     ```python
     model.compile(optimizer=LearnedOptimizer(), loss="sparse_categorical_crossentropy")
     ```
 
-    φ is frozen, and part of the configuration: it travels with a saved model, and needs no file to be loaded again.
+    The default preset, `general`, is for models of any kind and needs no learning rate; its φ is hand-designed, not
+    meta-trained. `LearnedOptimizer("mnist")` and the other presets have a φ that was meta-trained, each on one kind of
+    problem; `presets.list()` names them. φ is frozen, and part of the configuration: it travels with a saved model,
+    and needs no file to be loaded again.
+
     The state h of every coordinate is kept in slot variables of `state_dtype`, whatever the variables' types are: for
-    the paper's LSTM of two layers of 20 units 320 bytes a parameter, or 160 in bfloat16. `summary()` prints them.
-    A step takes the coordinates in blocks of 65,536, so that what it needs beside the state stays under 1 GiB.
+    `general` 20 bytes a parameter, for the paper's LSTM of two layers of 20 units 320. `summary()` prints them. A
+    coordinatewise rule takes the coordinates in blocks of 65,536, so that what a step needs beside the state stays
+    under 1 GiB.
+
+    A rule may keep the average x of its iterates, as `general` does, beside θ, where gradients are taken. x has the
+    better test loss as a rule. `fit` leaves x in the model at its end, and goes on from θ when it is called again;
+    `SwapAverageWeights` evaluates at x between epochs. In a loop of one's own, `finalize_variable_values` puts x into
+    the variables and `restore_variable_values` puts θ back.
 
     Several rules may share the work, and any Keras optimizer may be one of them; the first group that selects a
     variable updates it, and the others get `rule`:
@@ -82,26 +98,32 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     LearnedOptimizer("mnist", groups=[("embedding", keras.optimizers.Adam(1e-3)), (4, "convolutional")])
     ```
 
-    Source: Andrychowicz et al. (2016), "Learning to learn by gradient descent by gradient descent".
+    Sources: Andrychowicz et al. (2016), "Learning to learn by gradient descent by gradient descent"; for the average,
+    Defazio et al. (2024), "The road less scheduled", arXiv:2405.15682.
 
     Args:
-        rule: What to update by: the name of a preset, the path of a preset's folder, a `Preset`, or a `Rule`, which
-            then has its untrained initial weights.
-        learning_rate: A factor on the learned update: 1 leaves it as it was meta-trained. A float, a Keras schedule,
-            or a callable. A Keras optimizer in a group keeps its own.
+        rule: A preset's name, the path of a preset's folder, a `Preset`, or a `Rule`, which then has its untrained
+            initial weights.
+        learning_rate: A factor on the update: 1, the default, leaves it as the rule has it. A float, a Keras schedule,
+            or a callable. Not a rate as Adam has one: 0.001 is far too little, and warned of. A Keras optimizer in a
+            group keeps its own, which callbacks set on `groups[…]`'s optimizer, not here.
         groups: Pairs of a selector and what updates the variables that it selects. A selector is a regular expression
             that is found in the variable's path, the variable's rank, or a function of the variable; then follows
             what `rule` may be, or a new Keras optimizer. The latter keeps its own weight decay; the clipping,
             accumulation and averaging configured here are for all variables. What was selected is stored with the
             optimizer; a selecting function is not, unless it is registered with Keras.
-        nonfinite: What an infinite or NaN gradient does: `"skip_coordinate"` leaves the value and the state of the
+        nonfinite: The policy for an infinite or NaN gradient: `"skip_coordinate"` leaves the value and the state of the
             coordinates concerned as they are, `"skip_step"` those of all coordinates. Either way it is counted in
             `nonfinite_steps` and `nonfinite_coordinates`. A Keras optimizer in a group gets a gradient of 0 for
             what is skipped. `clipnorm` and `global_clipnorm` spread a NaN over what they scale, before it comes here.
-        state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32. With
-            bfloat16, the loss of a small classifier of digits was the same to 1 % over 100 steps, and 0.084 in place
-            of 0.073 after 200.
-        weight_decay: As in every Keras optimizer.
+        state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32.
+        average: Whether `finalize_variable_values`, and so `fit` at its end, puts the average x into the variables.
+            `False` leaves them at θ. `use_ema=True` has Keras's moving average in its place.
+        fine_tuning: Whether the model is trained already, so that the first steps must be short: those of `general`
+            begin at a tenth, and grow where gradients agree. The configuration holds the rule so changed.
+        weight_decay: The coefficient of decoupled weight decay. In every step each tensor shrinks by
+            `weight_decay` · RMS(g_t) times itself, where RMS(g_t) is the root mean square of its update. In AdamW it is
+            `weight_decay` times the learning rate, which is about the RMS of an update there: the same values serve.
         clipnorm: As in every Keras optimizer.
         clipvalue: As in every Keras optimizer.
         global_clipnorm: As in every Keras optimizer.
@@ -126,6 +148,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         groups: Sequence[tuple[Selector, Any]] | Groups | None = None,
         nonfinite: str = "skip_coordinate",
         state_dtype: str = "float32",
+        average: bool = True,
+        fine_tuning: bool = False,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -138,8 +162,11 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        preset = as_preset(rule)
+        if fine_tuning:
+            preset = dataclasses.replace(preset, rule=preset.rule.for_fine_tuning())
         super().__init__(
-            learning_rate=learning_rate,
+            learning_rate=_checked_learning_rate(learning_rate, preset),
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
@@ -156,12 +183,14 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             raise ValueError(f"`nonfinite` must be one of {NONFINITE}. Received: {nonfinite!r}")
         if state_dtype not in STATE_DTYPES:
             raise ValueError(f"`state_dtype` must be one of {STATE_DTYPES}. Received: {state_dtype!r}")
-        preset = as_preset(rule)
         # The preset's own groups come after those of the caller, and are part of the configuration like these.
         self.preset = dataclasses.replace(preset, groups=())
         self.groups = groups if isinstance(groups, Groups) else Groups([*(groups or ()), *preset.groups])
         self.nonfinite = nonfinite
         self.state_dtype = state_dtype
+        self.average = bool(average)
+        # By how much the variables are moved from θ to the average x: the learning rate at that time, or 0 at θ.
+        self._average_scale: Any = None
         self._plan = Plan()
 
     @classmethod
@@ -185,12 +214,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     @property
     def nonfinite_steps(self) -> int:
         """The steps so far in which some gradient was infinite or NaN."""
-        return _read(self._nonfinite_steps) if self.built else 0
+        return int(_number(self._nonfinite_steps)) if self.built else 0
 
     @property
     def nonfinite_coordinates(self) -> int:
         """The infinite or NaN entries of gradients so far; counting ends at 2^31 − 1."""
-        return _read(self._nonfinite_coordinates) if self.built else 0
+        return int(_number(self._nonfinite_coordinates)) if self.built else 0
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the slots of the variables.
@@ -221,7 +250,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                     layout = Layout([shape for shape, size in zip(shapes, sizes, strict=True) if size])
                     masked = functools.partial(_masked_tensors, member.rule, layout)
                     for block in partition(sizes, sum(sizes)):
-                        parts.append(Part(number, block, self._add_tensor_slots(member.rule, layout, len(parts))))
+                        slots = self._add_tensor_slots(member.rule, layout, len(parts))
+                        parts.append(Part(number, block, slots, layout))
                 else:
                     assert isinstance(member.rule, CoordinatewiseRule)
                     masked = functools.partial(_masked_coordinates, member.rule)
@@ -236,6 +266,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 for variable in member.variables:
                     self._track_variable(variable)
         self._plan = Plan(tuple(members), tuple(numbers), tuple(parts), rules)
+        if self._averaged_parts():
+            # The last of all variables, so that models that were saved without it load; see `load_own_variables`.
+            self._average_scale = self.add_variable((), "zeros", "float32", "only_first_replica", name="average_scale")
+            restore_in_fit()
 
     def _add_tensor_slots(self, rule: TensorwiseRule, layout: Layout, part: int) -> tuple[Any, ...]:
         # What belongs to a whole tensor takes no memory to speak of, and holds counts.
@@ -271,10 +305,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             self._step(grads, trainable_variables, learning_rate)
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        # A Keras optimizer in a group has a weight decay of its own.
-        learned = [v for v in variables if self._plan.is_learned(self._get_variable_index(v))]
-        if learned:
-            super()._apply_weight_decay(learned)
+        """Does nothing: `_step` decays what a learned rule updates, and a Keras optimizer in a group its own."""
 
     def _step(self, gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
         given = {self._get_variable_index(variable): variable for variable in variables}
@@ -289,24 +320,39 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             masked = [ops.where(ops.reshape(keep[n], full[n].shape), full[n], 0) for n in mine]
             member.apply(masked, [given[n] for n in mine])
 
-        updates = self._update_parts(flat, keep)
-        learning_rate = ops.cast(learning_rate, "float32")
+        scale = backends.read(self._average_scale) if self._average_scale is not None else ops.zeros(())
+        updates = self._update_parts(flat, keep, ops.cast(learning_rate, "float32"), scale)
         values = []
         for number, pieces in updates.items():
-            variable = given[number]
-            update = ops.reshape(learning_rate * concatenate(pieces), tuple(variable.shape))
-            values.append(variable + ops.cast(update, variable.dtype))
+            variable, update = given[number], concatenate(pieces)
+            if self.weight_decay is not None and self._use_weight_decay(variable):
+                update = update - self._decay(update, keep[number], variable)
+            values.append(variable + ops.cast(ops.reshape(update, tuple(variable.shape)), variable.dtype))
         backends.assign(self, [given[number] for number in updates], values)
+        if self._average_scale is not None:
+            backends.assign(self, [self._average_scale], [ops.zeros_like(scale)])
 
-    def _update_parts(self, gradients: Mapping[int, Any], keep: Mapping[int, Any]) -> dict[int, list[Any]]:
-        """Calls the rules, and advances the slots; returns the pieces of each variable's update.
+    def _decay(self, update: Any, keep: Any, variable: Any) -> Any:
+        """The part of a variable that decays in the step, flat: weight_decay · RMS(update) · θ.
+
+        AdamW takes weight_decay · α · θ, and the RMS of its update is about α. A learned rule has no α, but an update.
+        """
+        theta = ops.cast(ops.reshape(ops.convert_to_tensor(variable), (-1,)), "float32")
+        return ops.where(keep, self.weight_decay * ops.sqrt(ops.mean(ops.square(update))) * theta, 0.0)
+
+    def _update_parts(
+        self, gradients: Mapping[int, Any], keep: Mapping[int, Any], learning_rate: Any, average_scale: Any
+    ) -> dict[int, list[Any]]:
+        """Calls the rules, and advances the slots; returns the pieces of what is to be added to each variable.
+
+        Where variables hold the average x, the way back to θ is part of it.
 
         One block is updated after the other, so that the temporaries are those of one.
         """
         phi: dict[int, dict[str, Any]] = {}
         pieces: dict[int, list[Any]] = {}
         done: Any = None
-        for group, block, slots in self._plan.parts:
+        for group, block, slots, _ in self._plan.parts:
             if not any(segment.variable in gradients for segment in block.segments):
                 continue
             rule = self._plan.rules[group]
@@ -320,6 +366,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                     gather(block, keep, "bool"),
                     tuple(backends.read(slot) for slot in slots),
                     {name: backends.chain(done, value) for name, value in phi[group].items()},
+                    learning_rate,
+                    average_scale,
                 )
             backends.assign(self, slots, states)
             done = update
@@ -344,6 +392,62 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if self.nonfinite == "skip_step":
             return {number: ops.logical_and(mask, good_step) for number, mask in finite.items()}
         return dict(finite)
+
+    def _averaged_parts(self) -> list[Part]:
+        """The parts whose rule keeps an average, if it is to be used."""
+        if not self.average or self.use_ema:
+            return []
+        rules = [member.rule if isinstance(member, Preset) else None for member in self._plan.members]
+        return [part for part in self._plan.parts if getattr(rules[part.group], "keeps_average", False)]
+
+    @property
+    def holds_average(self) -> bool:
+        """Whether the variables hold the average x, as after `fit`, in place of θ, where gradients are taken."""
+        return self._average_scale is not None and float(_number(self._average_scale)) != 0
+
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """Puts the average x into the variables, where the rule keeps one; `fit` calls this at its end.
+
+        With `use_ema` it is Keras's moving average instead. `restore_variable_values` is the way back.
+        """
+        super().finalize_variable_values(var_list)
+        if self._average_scale is None or self.holds_average:
+            return
+        scale = ops.cast(self._get_current_learning_rate(), "float32")
+        self._move_by_average(var_list, scale)
+        backends.assign(self, [self._average_scale], [scale])
+
+    def restore_variable_values(self, var_list: Sequence[Any]) -> None:
+        """Puts θ back into variables that hold the average x; `fit` does this at its beginning."""
+        if not self.holds_average:
+            return
+        self._move_by_average(var_list, -backends.read(self._average_scale))
+        backends.assign(self, [self._average_scale], [ops.zeros(())])
+
+    def _move_by_average(self, variables: Sequence[Any], scale: Any) -> None:
+        """Adds scale · (x − θ), in the units of an unscaled update, to the variables."""
+        given = {self._get_variable_index(variable): variable for variable in variables}
+        pieces: dict[int, list[Any]] = {}
+        for group, block, slots, layout in self._averaged_parts():
+            state = tuple(ops.cast(backends.read(slot), "float32") for slot in slots)
+            rule: Any = self._plan.members[group].rule
+            offset = rule.average_offset(state, layout)
+            for number, piece in scatter(block, scale * offset):
+                pieces.setdefault(number, []).append(piece)
+        targets = [given[number] for number in pieces if number in given]
+        moved = [
+            variable + ops.cast(ops.reshape(concatenate(pieces[number]), tuple(variable.shape)), variable.dtype)
+            for number, variable in given.items()
+            if number in pieces
+        ]
+        backends.assign(self, targets, moved)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads slots and counters, also of models that were saved before the average was given."""
+        stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (an HDF5 group is no mapping)
+        if self._average_scale is not None and len(stored) == len(self.variables) - 1:
+            stored[str(len(stored))] = np.zeros((), "float32")
+        super().load_own_variables(stored)
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Prints what updates how many parameters, and the bytes of state that it keeps for each.
@@ -380,6 +484,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             "groups": self.groups.get_config(),
             "nonfinite": self.nonfinite,
             "state_dtype": self.state_dtype,
+            "average": self.average,
         }
 
     @classmethod
@@ -390,44 +495,85 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             config["rule"] = Preset.from_config(config["rule"], custom_objects)
         if isinstance(config.get("groups"), Mapping):
             config["groups"] = Groups.from_config(config["groups"], custom_objects)
-        return super().from_config(config, custom_objects)
+        with warnings.catch_warnings():
+            # A rate that a schedule or callback has brought down is no mistake.
+            warnings.filterwarnings("ignore", SMALL_LEARNING_RATE)
+            return super().from_config(config, custom_objects)
 
     def __repr__(self) -> str:
         description = self.preset.card.get("description", "no record of its meta-training")
         return f"<LearnedOptimizer {self.name!r}: {type(self.preset.rule).__name__}, {description}>"
 
 
+def _checked_learning_rate(learning_rate: Any, preset: Preset) -> Any:
+    """The rate as Keras takes it; a warning where the rate of another optimizer was given to a rule with φ.
+
+    Raises:
+        ValueError: If it is a negative number, or not finite.
+    """
+    if isinstance(learning_rate, bool) or not isinstance(learning_rate, int | float):
+        return learning_rate  # A schedule, a callable, or what Keras refuses.
+    if not 0 <= learning_rate < math.inf:
+        raise ValueError(
+            "`learning_rate` must be a finite number of at least 0: a factor on the learned update, by default 1. "
+            f"Received: {learning_rate}"
+        )
+    if learning_rate < LEAST_LIKELY_FACTOR and preset.weights:
+        warnings.warn(
+            f"{SMALL_LEARNING_RATE}, and {learning_rate:g} makes each step {learning_rate:g} times as long as the "
+            "optimizer chose it: too short to train. It needs no learning rate as Adam has one: leave it out, or pass "
+            "`fine_tuning=True` for a model that is trained already.",
+            stacklevel=3,
+        )
+    return float(learning_rate)
+
+
 def _masked_coordinates(
-    rule: CoordinatewiseRule, gradient: Any, mask: Any, slots: tuple[Any], weights: Mapping[str, Any]
+    rule: CoordinatewiseRule,
+    gradient: Any,
+    mask: Any,
+    slots: tuple[Any],
+    weights: Mapping[str, Any],
+    learning_rate: Any,
+    average_scale: Any,
 ) -> tuple[Any, tuple[Any]]:
     """Calls a rule on a block; where the mask is false, the update is 0 and the slot stays."""
+    del average_scale
     (slot,) = slots
     gradient = ops.where(mask, gradient, 0.0)
     update, state = rule(gradient, split(ops.cast(slot, "float32"), rule.state_sizes), weights)
-    update = ops.where(mask, update, 0.0)
+    update = ops.where(mask, learning_rate * update, 0.0)
     return update, (ops.where(mask, ops.cast(concatenate(state), slot.dtype), slot) if state else slot,)
 
 
 def _masked_tensors(
-    rule: TensorwiseRule, layout: Layout, gradient: Any, mask: Any, slots: tuple[Any, ...], weights: Mapping[str, Any]
+    rule: TensorwiseRule,
+    layout: Layout,
+    gradient: Any,
+    mask: Any,
+    slots: tuple[Any, ...],
+    weights: Mapping[str, Any],
+    learning_rate: Any,
+    average_scale: Any,
 ) -> tuple[Any, tuple[Any, ...]]:
     """Calls a rule on tensors; where the mask is false, the gradient counts as 0, and the coordinate stays.
 
     What belongs to a tensor stays if the mask is false in all of it.
     """
     state = tuple(ops.cast(slot, "float32") for slot in slots)
+    back = average_scale * rule.average_offset(state, layout) if rule.keeps_average else 0.0
     update, state = rule(ops.where(mask, gradient, 0.0), state, weights, layout)
     moved = ops.segment_sum(ops.cast(mask, "float32"), layout.tensors, num_segments=layout.num_tensors) > 0
     masks = [mask, *(ops.take(moved, tensors) for _, tensors in rule.state_parts(layout)[1:])]
     kept = (
         ops.where(keep, ops.cast(part, slot.dtype), slot) for keep, part, slot in zip(masks, state, slots, strict=True)
     )
-    return ops.where(mask, update, 0.0), tuple(kept)
+    return ops.where(mask, learning_rate * update, 0.0) - back, tuple(kept)
 
 
 def _bytes(variable: Any) -> int:
     return math.prod(variable.shape) * np.dtype(keras.backend.standardize_dtype(variable.dtype)).itemsize
 
 
-def _read(counter: Any) -> int:
-    return int(ops.convert_to_numpy(ops.stop_gradient(counter)))
+def _number(variable: Any) -> Any:
+    return ops.convert_to_numpy(ops.stop_gradient(variable))

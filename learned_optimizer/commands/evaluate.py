@@ -14,7 +14,7 @@ from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, commit, reporting, run
 from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
-from learned_optimizer.problems.tasks import TASKS
+from learned_optimizer.problems.suites import TASKS
 
 USAGE = """\
 evaluate.py compares optimizers on a problem, which takes minutes. Say on which one, for example:
@@ -30,17 +30,18 @@ NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS
+    from learned_optimizer.evaluation.baselines import BASELINES
     from learned_optimizer.evaluation.tuning import OBJECTIVES
 
     problem_flags.define()
     flags.DEFINE_list(
         "optimizers",
         None,
-        "What is compared: presets by name, meta-trained optimizers by their folder (one that holds several, such as "
-        "of several seeds, has them take the test episodes in turn), and baselines, of "
-        f"{', '.join(BASELINES)}; {', '.join(DEFAULTS)} is not tuned. Default: the problem's own preset, or "
-        f"{presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
+        "The optimizers: presets by name, meta-trained ones by their folder (one that holds several, such as of "
+        "several seeds, has them take the test episodes in turn), and baselines, with their rate tuned: "
+        f"{', '.join(name for name, baseline in BASELINES.items() if baseline.first_decades)}; or as they are: "
+        f"{', '.join(name for name, baseline in BASELINES.items() if not baseline.first_decades)}. Default: the "
+        f"problem's own preset, or {presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
     )
     flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
     flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
@@ -71,7 +72,7 @@ def main() -> None:
     from learned_optimizer.evaluation.compare import Comparison, compare
     from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison, save_comparison
     from learned_optimizer.evaluation.plots import plot_curves
-    from learned_optimizer.evaluation.summary import format_table, summarize
+    from learned_optimizer.evaluation.summary import format_table, summarize_measures
     from learned_optimizer.files import replaced_file
     from learned_optimizer.problems.data import DatasetUnavailableError
 
@@ -124,14 +125,19 @@ def main() -> None:
             known=known,
             report=report,
         )
-    summary = summarize(comparison.curves, comparison.tuned, comparison.metrics)
+    summary = summarize_measures(comparison.measures, comparison.tuned, comparison.metrics)
     table = format_table(summary)
-    emphasized = [label for label in comparison.curves if baseline_of(label) is None]
+    emphasized = [label for label in comparison.records if baseline_of(label) is None]
     with replaced_file(out / SUMMARY) as path:
         summary.to_csv(path)
     with replaced_file(out / TABLE) as path:
         path.write_text(table + "\n")
-    plot_curves(comparison.curves, out / "curves.png", _title(values), emphasized)
+    plot_curves(
+        {label: record.curve for label, record in comparison.records.items()},
+        out / "curves.png",
+        _title(values),
+        emphasized,
+    )
     if values.update_card:
         for name in emphasized:
             _update_card(name, table, values)

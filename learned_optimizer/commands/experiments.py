@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
-from learned_optimizer.commands.entry import CommandError, run_on_names
+from learned_optimizer.commands.entry import CommandError, commit, run_on_names
 
 
 def define_flags() -> None:
@@ -23,12 +23,13 @@ def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
     from learned_optimizer import presets
     from learned_optimizer.experiments import EXPERIMENTS, TRAINING, write_report
+    from learned_optimizer.experiments.calibration import CALIBRATION, run_calibration
 
     values = flags.FLAGS
-    unknown = set(names) - set(EXPERIMENTS) - {"list", "report"}
+    unknown = set(names) - set(EXPERIMENTS) - {"list", "report", CALIBRATION}
     if not names or unknown:
         raise CommandError(
-            f"expected the names of experiments, of {', '.join(EXPERIMENTS)}; or list, or report. "
+            f"expected the names of experiments, of {', '.join(EXPERIMENTS)}, {CALIBRATION}; or list, or report. "
             f"Received: {' '.join(sorted(unknown)) or 'none'}"
         )
     out = Path(values.out)
@@ -38,6 +39,8 @@ def main(names: list[str]) -> None:
                 print(f"{key:20} {experiment.minutes:4g} min  {experiment.claim}")
         elif name == "report":
             print(f"Written: {write_report(out)}")
+        elif name == CALIBRATION:
+            run_calibration(out / name, commit(), values.smoke)
         else:
             experiment = EXPERIMENTS[name]
             try:

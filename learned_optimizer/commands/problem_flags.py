@@ -11,11 +11,10 @@ from absl import flags
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
-from learned_optimizer.problems.mixtures import MIXTURES
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.pictures import STYLES
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
-from learned_optimizer.problems.tasks import TASKS, make_task
+from learned_optimizer.problems.suites import MIXTURES, TASKS, make_task
 
 ART_FLAGS = ("image_size", "style", "features", "content", "split")
 TASK_FLAGS = ("data_dir",)
@@ -46,7 +45,7 @@ def define() -> None:
         "digits",
         "The problem to optimize: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the "
         "images of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow "
-        "Datasets knows; or a task of the evaluation suite: "
+        "Datasets knows; or a task of a suite: "
         f"{', '.join(TASKS)}. For train.py, also 'small-tasks': a mixture of small networks, and quadratics.",
     )
     flags.DEFINE_enum(

@@ -139,8 +139,8 @@ def main() -> None:
     from learned_optimizer.meta_training.schedule import make_schedule
     from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
     from learned_optimizer.problems.data import DatasetUnavailableError
-    from learned_optimizer.problems.mixtures import MIXTURES
     from learned_optimizer.problems.random_scaling import RandomScaling
+    from learned_optimizer.problems.suites import MIXTURES
 
     # A run that is prolonged keeps the schedule that it was begun with, at whose end the rate stays.
     scheduled_epochs = _restore_flags(values, CONFIG) if values.resume else values.epochs

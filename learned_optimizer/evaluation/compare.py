@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS, FIRST_DECADES, LABELS, baseline_of
+from learned_optimizer.evaluation.baselines import BASELINES, Baseline, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.record import FIRST_LOSSES, Record
 from learned_optimizer.evaluation.tuning import OBJECTIVES, Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.library import locate_all
-from learned_optimizer.presets.preset import PresetError
+from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.base import Problem
 
 # Apart from those of meta-training, 0 and 1.
 TUNING_STREAM, TEST_STREAM = 2, 3
 # How much alike an episode's first losses are when it is run again, and its mean: later on rounding tells, which
 # depends on the number of threads and the processor.
-FIRST_LOSSES, AT_FIRST, IN_THE_MEAN = 10, 1e-3, 5e-2
+AT_FIRST, IN_THE_MEAN = 1e-3, 5e-2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,48 +34,49 @@ class Comparison:
     """What a comparison gave.
 
     Attributes:
-        curves: The losses of each optimizer, `[seeds, steps]`, by its label, in the order asked for.
+        curves: The losses of each optimizer that was run, `[seeds, steps]`, by its label.
         tuned: The search for the rate of each tuned baseline, by its label.
         metrics: The problem's `test_metrics` at the end of each episode, `[seeds]` by name, by the label.
+        records: What is kept of each optimizer, by its label, in the order asked for. Of those that were read from a
+            folder this is all there is; the others' is made of their curves.
     """
 
     curves: dict[str, np.ndarray]
     tuned: dict[str, Tuned]
     metrics: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    records: dict[str, Record] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for label, losses in self.curves.items():
+            if label not in self.records:
+                self.records[label] = Record.of(losses)
+
+    @property
+    def measures(self) -> dict[str, dict[str, np.ndarray]]:
+        """The measures of each episode, `[seeds]` by name, by the label."""
+        return {label: record.measures for label, record in self.records.items()}
+
+    def add(self, label: str, curves: np.ndarray, metrics: dict[str, np.ndarray]) -> None:
+        """Takes in what an optimizer's test episodes gave."""
+        self.curves[label], self.metrics[label] = curves, metrics
+        self.records[label] = Record.of(curves)
 
     def of_baseline(self, name: str) -> str | None:
-        """The label of a baseline, of `BASELINES`, if its curves are there."""
-        return next((label for label in self.curves if label in self.tuned and baseline_of(label) == name), None)
+        """The label of a baseline, of `BASELINES`, if it is there."""
+        return next((label for label in self.records if label in self.tuned and baseline_of(label) == name), None)
 
     def joined(self, other: Comparison, labels: Iterable[str]) -> Comparison:
         """This comparison, and what another has under the labels."""
         labels = list(labels)
         return Comparison(
-            self.curves | {label: other.curves[label] for label in labels},
+            self.curves | {label: other.curves[label] for label in labels if label in other.curves},
             self.tuned | {label: other.tuned[label] for label in labels},
             self.metrics | {label: other.metrics.get(label, {}) for label in labels},
+            self.records | {label: other.records[label] for label in labels},
         )
 
-    @classmethod
-    def from_frame(
-        cls,
-        frame: pd.DataFrame,
-        tuned: Mapping[str, Tuned],
-        metrics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
-    ) -> Comparison:
-        """The comparison that `frame` describes, with the searches and the metrics."""
-        curves = {
-            str(label): part.pivot(index="episode", columns="step", values="loss").to_numpy("float32")
-            for label, part in frame.groupby("optimizer", sort=False)
-        }
-        measured = {
-            label: {name: np.array(values) for name, values in of_label.items()}
-            for label, of_label in (metrics or {}).items()
-        }
-        return cls(curves, dict(tuned), measured)
-
     def frame(self) -> pd.DataFrame:
-        """Every loss in a row: `optimizer`, `episode`, `step`, `loss`."""
+        """Every loss of those that were run in a row: `optimizer`, `episode`, `step`, `loss`."""
         parts = [pd.DataFrame(columns=["optimizer", "episode", "step", "loss"])] if not self.curves else []
         for label, curves in self.curves.items():
             episode, step = np.indices(curves.shape)
@@ -80,9 +85,12 @@ class Comparison:
         return pd.concat(parts, ignore_index=True)
 
 
+Optimizer: TypeAlias = str | Path | Preset | Baseline | Callable[[], Any]
+
+
 def compare(
     problem: Problem,
-    optimizers: Sequence[str],
+    optimizers: Sequence[Optimizer] | Mapping[str, Optimizer],
     *,
     test_problem: Problem | None = None,
     num_steps: int = 100,
@@ -94,89 +102,146 @@ def compare(
     known: Comparison | None = None,
     report: Callable[[str, Comparison], None] = lambda line, comparison: None,
 ) -> Comparison:
-    """Runs optimizers on the same test episodes, after tuning the rate of every baseline on tuning episodes.
+    """Runs optimizers on the same test episodes, after tuning the rate of every tuned baseline on tuning episodes.
+
+    ```python
+    problem = KerasProblem(model, (x, y), "mse", test_data=(x_test, y_test))
+    comparison = compare(
+        problem,
+        {"mine": trainer.preset(), "general": "general", "Nadam": lambda: keras.optimizers.Nadam(), "Adam": "adam"},
+        num_steps=500,
+    )
+    print(format_table(summarize(comparison.curves, comparison.tuned, comparison.metrics)))
+    ```
 
     Args:
-        problem: What baselines are tuned on.
-        optimizers: Names of baselines (`BASELINES`, or `DEFAULTS`, which are not tuned), or presets by name or folder.
-            The φ of a folder of several runs, such as of several seeds, take the test episodes in turn.
-        test_problem: What the test episodes are drawn from; `problem`, with other seeds, if none is given.
+        problem: The problem that baselines are tuned on.
+        optimizers: The optimizers, or a mapping that gives each a label: the name of a baseline of `BASELINES`; the
+            name or the folder of a preset; a `Preset`; a `Baseline` of one's own; or a function without arguments that
+            gives a new Keras optimizer, which needs a label. Baselines keep their own. The φ of a folder of several
+            runs, such as of several seeds, take the test episodes in turn.
+        test_problem: The problem that test episodes are drawn from; `problem`, with other seeds, if none is given.
         num_steps: Steps of an episode.
         tuning_episodes: Episodes for each rate.
         test_episodes: Episodes for each optimizer.
-        objective: What rates are chosen by; see `tune`.
-        rungs: Of the search for a rate; see `tune`.
-        seed: Of everything that is drawn.
+        objective: The measure that rates are chosen by; see `tune`.
+        rungs: Rungs of the search for a rate; see `tune`.
+        seed: Integer seed for initial parameters and minibatches.
         known: An earlier comparison under the same conditions. Of its baselines those are taken over whose first test
             episode, run again, has the same losses but for rounding, as have their tuning episodes at the chosen rate.
-        report: Is told of each step of the comparison, and given what there is of it, with those known baselines that
-            have not been run again yet: who saves it loses none of them when the comparison is stopped.
+        report: A function that is told of each step of the comparison, and given what there is of it, with those known
+            baselines that have not been run again yet: who saves it loses none of them when the comparison is stopped.
 
     Raises:
-        ValueError: If an optimizer is named twice, or has more φ than there are test episodes.
+        ValueError: If two optimizers have one label, one has none, or one has more φ than there are test episodes.
         PresetError: If a name is neither a baseline's nor a preset's.
     """
-    if len(set(optimizers)) != len(optimizers):
-        raise ValueError(f"An optimizer is named twice: {list(optimizers)}")
-    made = {name: _make(name) for name in optimizers}
-    for name, group in made.items():
-        if len(group) > test_episodes:
+    contestants = _contestants(optimizers)
+    for contestant in contestants:
+        if len(contestant.make) > test_episodes:
             raise ValueError(
-                f"{name} holds {len(group)} φ, which take the test episodes in turn: `test_episodes` must be at least "
-                f"{len(group)}. Received: {test_episodes}"
+                f"{contestant.label} holds {len(contestant.make)} φ, which take the test episodes in turn: "
+                f"`test_episodes` must be at least {len(contestant.make)}. Received: {test_episodes}"
             )
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
     comparison = Comparison({}, {})
-    unchecked = {name: label for name in optimizers if known and (label := known.of_baseline(name))}
+    names = [contestant.baseline.name for contestant in contestants if contestant.baseline]
+    unchecked = {name: label for name in names if known and (label := known.of_baseline(name))}
 
     def tell(line: str) -> None:
         report(line, comparison.joined(known, unchecked.values()) if known else comparison)
 
-    for name, group in made.items():
-        of_each = [Episodes(test_problem, optimizer) for optimizer in group]
-        episodes = of_each[0]
-        if name not in BASELINES:
-            label, learning_rate = LABELS.get(name, name), None
-        else:
-            tuning = episodes if test_problem is problem else Episodes(problem, *_make(name))
+    for contestant in contestants:
+        runners = contestant.runners(test_problem)
+        baseline, learning_rate = contestant.baseline, None
+        if baseline and baseline.first_decades:
+            tuning = runners[0] if test_problem is problem else contestant.runners(problem)[0]
 
             def run(rate: float, part: float, tuning: Episodes = tuning) -> np.ndarray:
                 return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate, measured=False)
 
-            earlier = unchecked.pop(name, None)
+            earlier = unchecked.pop(baseline.name, None)
             if known and earlier:
                 rate = known.tuned[earlier].learning_rate
                 value = float(OBJECTIVES[objective](run(rate, 1.0)).mean())
-                curves = episodes.run(test_seeds[:1], num_steps, rate)
-                if _agree(known, earlier, value, curves[0], episodes.metrics):
+                curves = runners[0].run(test_seeds[:1], num_steps, rate)
+                if _agree(known, earlier, value, curves[0], runners[0].metrics):
                     comparison = comparison.joined(known, [earlier])
                     tell(f"{earlier}: as measured before")
                     continue
                 tell(f"{earlier}: was measured before, but with other losses than it has now")
-            search = tune(run, *FIRST_DECADES[name], objective, rungs)
+            search = tune(run, *baseline.first_decades, objective, rungs)
             learning_rate = search.learning_rate
-            label = f"{LABELS[name]} ({learning_rate:g})"
-            comparison.tuned[label] = search
-            tell(f"{LABELS[name]}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
-        curves, metrics = _in_turn(of_each, test_seeds, num_steps, learning_rate)
-        comparison.curves[label], comparison.metrics[label] = curves, metrics
-        mean = comparison.curves[label].mean()
-        tell(f"{label}: mean loss {mean:.4g} over {test_episodes} test episodes")
+            comparison.tuned[baseline.label_at(learning_rate)] = search
+            tell(f"{baseline.label}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
+        label = baseline.label_at(learning_rate) if baseline else contestant.label
+        curves, metrics = _in_turn(runners, test_seeds, num_steps, learning_rate)
+        comparison.add(label, curves, metrics)
+        tell(f"{label}: mean loss {curves.mean():.4g} over {test_episodes} test episodes")
     return comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contestant:
+    """An optimizer that takes part: its label, and a function that makes each of its φ an optimizer."""
+
+    label: str
+    make: Sequence[Callable[[], keras.optimizers.Optimizer]]
+    baseline: Baseline | None = None
+
+    def runners(self, problem: Problem) -> list[Episodes]:
+        decay = self.baseline.decay if self.baseline else None
+        return [Episodes(problem, make(), decay) for make in self.make]
+
+
+def _contestants(optimizers: Sequence[Optimizer] | Mapping[str, Optimizer]) -> list[_Contestant]:
+    if isinstance(optimizers, Mapping):
+        contestants = [_contestant(optimizer, str(label)) for label, optimizer in optimizers.items()]
+    else:
+        contestants = [_contestant(optimizer, None) for optimizer in optimizers]
+    labels = [contestant.label for contestant in contestants]
+    if len(set(labels)) != len(labels):
+        raise ValueError(f"An optimizer is named twice: {labels}. A mapping gives each a label of its own.")
+    return contestants
+
+
+def _contestant(optimizer: Optimizer, label: str | None) -> _Contestant:
+    if isinstance(optimizer, str) and optimizer in BASELINES:
+        optimizer = BASELINES[optimizer]
+    if isinstance(optimizer, Baseline):
+        return _Contestant(optimizer.label, [optimizer.make], optimizer)
+    if isinstance(optimizer, Preset):
+        title = label or str(optimizer.card.get("description", "untitled preset"))
+        return _Contestant(title, [functools.partial(LearnedOptimizer, optimizer)])
+    if isinstance(optimizer, str | Path):
+        try:
+            folders = locate_all(optimizer)
+        except PresetError as error:
+            raise PresetError(f"{error} Baselines are {', '.join(BASELINES)}.") from error
+        return _Contestant(label or str(optimizer), [functools.partial(LearnedOptimizer, folder) for folder in folders])
+    if isinstance(optimizer, keras.optimizers.Optimizer) or not callable(optimizer):
+        raise ValueError(
+            "Each of `optimizers` must be a name, a folder, a Preset, a Baseline, or a function that gives a new Keras "
+            f"optimizer, such as lambda: keras.optimizers.Adam(). Received: {optimizer!r}"
+        )
+    if label is None:
+        raise ValueError("A function that gives an optimizer needs a label: pass a mapping, {label: function}.")
+    return _Contestant(label, [optimizer])
 
 
 def _agree(
     known: Comparison, label: str, objective: float, curve: np.ndarray, metrics: Mapping[str, np.ndarray]
 ) -> bool:
     """Whether a baseline is what it was: its objective when tuned, and its first test episode."""
-    before = known.curves[label][0]
-    if curve.shape != before.shape or not np.allclose(curve[:FIRST_LOSSES], before[:FIRST_LOSSES], rtol=AT_FIRST):
+    before = known.records[label]
+    if len(curve) != before.num_steps or not np.allclose(curve[:FIRST_LOSSES], before.beginning, rtol=AT_FIRST):
         return False
     measured = {name: values[0] for name, values in known.metrics.get(label, {}).items()}
-    now = [objective, curve.mean(), *(values[0] for values in metrics.values())]
-    then = [known.tuned[label].objective, before.mean(), *(measured.get(name, np.nan) for name in metrics)]
+    names = [name for name in metrics if name != "step_ms"]
+    now = [objective, curve.mean(), *(metrics[name][0] for name in names)]
+    then = [known.tuned[label].objective, before.measures["mean"][0], *(measured.get(name, np.nan) for name in names)]
     return bool(np.allclose(now, then, rtol=IN_THE_MEAN, atol=0.0))
 
 
@@ -192,13 +257,3 @@ def _in_turn(
         for name, values in episodes.metrics.items():
             metrics.setdefault(name, np.empty(len(seeds)))[own] = values
     return curves, metrics
-
-
-def _make(name: str) -> list[keras.optimizers.Optimizer]:
-    """A baseline; or a learned optimizer, or several, of each run in a folder."""
-    if made := BASELINES.get(name) or DEFAULTS.get(name):
-        return [made()]
-    try:
-        return [LearnedOptimizer(folder) for folder in locate_all(name)]
-    except PresetError as error:
-        raise PresetError(f"{error} Baselines are {', '.join([*BASELINES, *DEFAULTS])}.") from error

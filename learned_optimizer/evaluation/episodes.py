@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,26 +22,38 @@ class Episodes:
     Two optimizers run with the same seeds meet the same θ_0 and the same minibatches.
 
     Args:
-        problem: Where optimizees are drawn from.
+        problem: The problem that optimizees are drawn from.
         optimizer: A new Keras optimizer; it is built here, and starts each episode with fresh slots.
+        decay: A function of the progress of an episode, from 0 to 1, that gives a factor on the learning rate; None
+            leaves the rate as it is.
 
     Attributes:
-        metrics: The problem's `test_metrics` at the end of the episodes of the last run that was measured, `[seeds]` by
-            name.
+        metrics: What was measured in the last run, `[seeds]` by name: the problem's `test_metrics` at the end of each
+            episode, at the weights that `fit` would leave; where those are an average, the same at the last θ under
+            names that begin with `last_`; and `step_ms`, the milliseconds a step, gradient included.
     """
 
-    def __init__(self, problem: Problem, optimizer: keras.optimizers.Optimizer) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        optimizer: keras.optimizers.Optimizer,
+        decay: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.problem = problem
         self.optimizer = optimizer
+        self.decay = decay
         self.metrics: dict[str, np.ndarray] = {}
         self._variables = [
             _variable(path, shape)
             for path, shape in zip(problem.parameter_paths, problem.parameter_shapes, strict=True)
         ]
         optimizer.build(self._variables)
-        learning_rate = [v for v in optimizer.variables if v.name == "learning_rate"]
-        self._slots = [v for v in optimizer.variables if not any(v is rate for rate in learning_rate)]
+        self._rate: Any = next((v for v in optimizer.variables if v.name == "learning_rate"), None)
+        if decay is not None and self._rate is None:
+            raise ValueError("`decay` is a factor on a constant learning rate, and the optimizer has a schedule.")
+        self._slots = [v for v in optimizer.variables if v is not self._rate]
         self._initial = [v.numpy() for v in self._slots]
+        self._compiled = False
         # Partial: TensorFlow warns of code that it traces for several instances.
         self._run = tf.function(functools.partial(self._episode))
         self._measure = tf.function(functools.partial(self._test_metrics))
@@ -48,31 +62,59 @@ class Episodes:
         self, seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None = None, measured: bool = True
     ) -> np.ndarray:
         """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`; and `metrics`, if measured."""
-        if learning_rate is not None:
-            self.optimizer.learning_rate = learning_rate
+        if learning_rate is None and self._rate is not None:
+            learning_rate = float(self._rate.numpy())
+        rate = tf.constant(0.0 if learning_rate is None else learning_rate)
+        if not self._compiled:
+            self._run(seeds[0], tf.constant(1), rate)  # So that times are without it.
+            self._compiled = True
         curves, metrics = [], []
         for seed in seeds:
             for variable, value in zip(self._slots, self._initial, strict=True):
                 variable.assign(value)
-            losses, state = self._run(seed, tf.constant(num_steps))
+            began = time.perf_counter()
+            losses, state = self._run(seed, tf.constant(num_steps), rate)
             curves.append(losses.numpy())
+            milliseconds = 1000 * (time.perf_counter() - began) / num_steps
             if measured:
-                metrics.append({name: float(value) for name, value in self._measure(state).items()})
+                metrics.append(self._measured(state) | {"step_ms": milliseconds})
+        if self._rate is not None:
+            self._rate.assign(learning_rate)
         if metrics:
-            self.metrics = {name: np.array([row[name] for row in metrics]) for name in metrics[0]}
+            # An average that equals θ in one episode, as after NaN, is measured once there.
+            names = [name for name in metrics[0] if all(name in row for row in metrics)]
+            self.metrics = {name: np.array([row[name] for row in metrics]) for name in names}
         return np.stack(curves)
+
+    def _measured(self, state: Nest) -> dict[str, float]:
+        """The test metrics at what `fit` would leave, and at θ where that is another place."""
+        last = {name: float(value) for name, value in self._measure(state).items()}
+        theta = self.parameters
+        self.optimizer.finalize_variable_values(self._variables)
+        if all(np.array_equal(before, now, equal_nan=True) for before, now in zip(theta, self.parameters, strict=True)):
+            return last
+        final = {name: float(value) for name, value in self._measure(state).items()}
+        for variable, value in zip(self._variables, theta, strict=True):
+            variable.assign(value)
+        return final | {f"last_{name}": value for name, value in last.items()}
 
     @property
     def parameters(self) -> list[np.ndarray]:
         """θ after the last step of the last episode."""
         return [variable.numpy() for variable in self._variables]
 
-    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor) -> tuple[tf.Tensor, Nest]:
+    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor, learning_rate: tf.Tensor) -> tuple[tf.Tensor, Nest]:
         parameters, state = sample(self.problem, seed)
         for variable, value in zip(self._variables, parameters, strict=True):
             variable.assign(value)
         losses = tf.TensorArray(tf.float32, num_steps)
+        if self._rate is not None:
+            self._rate.assign(learning_rate)
         for step in tf.range(num_steps):
+            if self.decay is not None:
+                self._rate.assign(
+                    learning_rate * self.decay(tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32))
+                )
             data = batch(self.problem, seed, step)
             values = [variable.value for variable in self._variables]
             with tf.GradientTape() as tape:

@@ -1,43 +1,70 @@
-"""A comparison on disk: the curves as CSV, and a record of how they were made."""
+"""A comparison on disk: measures of every episode, a thin curve for each optimizer, and a record of the making."""
 
 from __future__ import annotations
 
 import dataclasses
 import gzip
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from learned_optimizer.evaluation.compare import Comparison
+from learned_optimizer.evaluation.record import Curve, Record
 from learned_optimizer.evaluation.tuning import Tuned
 from learned_optimizer.files import replaced_file
 
-CURVES, RECORD, SUMMARY, TABLE = "curves.csv.gz", "run.json", "summary.csv", "table.md"
+EPISODES, CURVES, RECORD, SUMMARY, TABLE = "episodes.csv", "curves", "run.json", "summary.csv", "table.md"
+# Significant digits of a measure, and of a point in a picture.
+DIGITS, CURVE_DIGITS = 6, 4
+# The name of an optimizer's file is cut to so many characters.
+LONGEST_NAME = 80
+_MEASURE = re.compile(r"steps|first|final|mean|diverged|at_\d+")
 
 
 def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, Any]) -> None:
-    """Writes the curves, the searches for rates and the record; a table of an earlier comparison is removed."""
+    """Writes the measures, the curves, the searches for rates and the record.
+
+    A table of an earlier comparison is removed, as are curves of optimizers that are not compared any more. A file
+    that would be the same is not touched.
+
+    Args:
+        folder: The folder of the comparison.
+        comparison: The comparison to write.
+        record: Entries of `run.json`, to which the searches for rates are added.
+    """
     for name in (SUMMARY, TABLE):
         (folder / name).unlink(missing_ok=True)
-    tuning = {label: dataclasses.asdict(search) for label, search in comparison.tuned.items()}
-    metrics = {
-        label: {name: values.tolist() for name, values in of_label.items()}
-        for label, of_label in comparison.metrics.items()
-        if of_label
+    files = {
+        folder / CURVES / f"{name}.csv.gz": comparison.records[label].curve
+        for label, name in file_names(comparison.records).items()
     }
-    measured = {"metrics": metrics} if metrics else {}
-    with replaced_file(folder / CURVES) as path:
+    for path in (folder / CURVES).glob("*.csv.gz"):
+        if path not in files:
+            path.unlink()
+    for path, curve in files.items():
         # Without the time of day, so that equal curves are equal files.
-        path.write_bytes(gzip.compress(comparison.frame().to_csv(index=False).encode(), mtime=0))
-    with replaced_file(folder / RECORD) as path:
-        path.write_text(json.dumps({**record, "tuning": tuning} | measured, indent=2) + "\n")
+        _write(path, gzip.compress(_curve_text(curve).encode(), mtime=0))
+    _write(folder / EPISODES, _episodes(comparison).to_csv(index=False).encode())
+    made = {
+        **record,
+        "tuning": {label: dataclasses.asdict(search) for label, search in comparison.tuned.items()},
+        "first_losses": {
+            label: [float(f"{loss:.{DIGITS}g}") for loss in one.beginning] for label, one in comparison.records.items()
+        },
+    }
+    _write(folder / RECORD, (json.dumps(made, indent=2) + "\n").encode())
 
 
 def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Comparison | None:
-    """The comparison in a folder; None if there is none, or it was not made as `record` says in all that it states."""
+    """The comparison in a folder; None if there is none, or it was not made as `record` says in all that it states.
+
+    It has no `curves`, since losses of single steps are not kept.
+    """
     try:
         earlier = json.loads((folder / RECORD).read_text())
         if any(earlier.get(name) != value for name, value in (record or {}).items()):
@@ -46,6 +73,79 @@ def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Co
             label: Tuned(**(search | {"tried": {float(rate): value for rate, value in search["tried"].items()}}))
             for label, search in earlier["tuning"].items()
         }
-        return Comparison.from_frame(pd.read_csv(folder / CURVES), tuned, earlier.get("metrics"))
+        measured = read_episodes(folder)
+        curves = read_curves(folder)
+        records, metrics = {}, {}
+        for label, values in measured.items():
+            measures = {name: value for name, value in values.items() if _MEASURE.fullmatch(name)}
+            metrics[label] = {name: value for name, value in values.items() if name not in measures}
+            records[label] = Record(measures, np.array(earlier["first_losses"][label]), curves[label])
+        return Comparison({}, tuned, metrics, records)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def read_episodes(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The measures and the metrics of each episode, `[episodes]` by name, by the label, in the order of the file."""
+    # As text, since an empty cell was not measured, and "nan" was.
+    frame = pd.read_csv(folder / EPISODES, dtype=str, keep_default_na=False)
+    episodes: dict[str, dict[str, np.ndarray]] = {}
+    for label, part in frame.groupby("optimizer", sort=False):
+        columns = part.drop(columns=["optimizer", "episode"])
+        episodes[str(label)] = {
+            name: column.to_numpy("float64") for name, column in columns.items() if (column != "").all()
+        }
+    return episodes
+
+
+def read_curves(folder: Path) -> dict[str, Curve]:
+    """The thinned curve of each optimizer by its label."""
+    labels = pd.read_csv(folder / EPISODES, usecols=["optimizer"], dtype=str)["optimizer"].unique()
+    curves = {}
+    for label, name in file_names(labels).items():
+        points = pd.read_csv(folder / CURVES / f"{name}.csv.gz")
+        curves[label] = Curve(**{column: points[column].to_numpy("float64") for column in points})
+    return curves
+
+
+def file_names(labels: Iterable[str]) -> dict[str, str]:
+    """A file's name for each label, safe on every system, and different where labels are: `Adam-0.01`."""
+    names: dict[str, str] = {}
+    taken = set()
+    for label in labels:
+        # The end of a long path tells more than its beginning.
+        stem = re.sub(r"[^A-Za-z0-9._]+", "-", label)[-LONGEST_NAME:].strip("-.") or "optimizer"
+        name, number = stem, 1
+        while name.lower() in taken:  # Some systems take capitals for small letters.
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.lower())
+        names[label] = name
+    return names
+
+
+def _episodes(comparison: Comparison) -> pd.DataFrame:
+    """A row for each optimizer and episode, of text; empty where an optimizer was not measured so."""
+    parts = [pd.DataFrame(columns=["optimizer", "episode"])]
+    for label, record in comparison.records.items():
+        values = record.measures | comparison.metrics.get(label, {})
+        columns = {name: [f"{value:.{DIGITS}g}" for value in column] for name, column in values.items()}
+        parts.append(
+            pd.DataFrame({"optimizer": label, "episode": range(len(next(iter(values.values())))), **columns}, dtype=str)
+        )
+    return pd.concat(parts, ignore_index=True).fillna("")
+
+
+def _curve_text(curve: Curve) -> str:
+    columns = {
+        name: [f"{value:.{DIGITS if name == 'steps' else CURVE_DIGITS}g}" for value in values]
+        for name, values in vars(curve).items()
+    }
+    return pd.DataFrame(columns).to_csv(index=False)
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    with replaced_file(path) as temporary:
+        temporary.write_bytes(content)

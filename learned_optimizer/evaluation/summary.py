@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from learned_optimizer.evaluation.measures import measure
 from learned_optimizer.evaluation.tuning import OBJECTIVES
 
 CONFIDENCE = 0.95
 # A loss below it is as good as 0: of a cross-entropy in float32 less is rounding. In a ratio it counts as this.
 NEGLIGIBLE = 1e-7
+# The milliseconds a step, and how names of metrics begin.
+STEP_TIME = "step_ms"
+METRICS = ("test_", "last_test_", STEP_TIME)
 
 
 def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -24,16 +28,34 @@ def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def summarize(
     curves: Mapping[str, np.ndarray],
     baselines: Collection[str],
     metrics: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> pd.DataFrame:
-    """One row an optimizer.
+    """One row an optimizer, of its curves.
 
     Args:
         curves: Losses by label, `[episodes, steps]`, paired by episode.
+        baselines: The labels among which the best baseline is looked for, separately for each measure.
+        metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
+
+    Returns:
+        The table that `summarize_measures` makes.
+    """
+    return summarize_measures({label: measure(losses) for label, losses in curves.items()}, baselines, metrics)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
+def summarize_measures(
+    measures: Mapping[str, Mapping[str, np.ndarray]],
+    baselines: Collection[str],
+    metrics: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> pd.DataFrame:
+    """One row an optimizer, of the measures of its episodes.
+
+    Args:
+        measures: The measures of each episode by label and name, `[episodes]`, paired by episode; see `measure`.
         baselines: The labels among which the best baseline is looked for, separately for each measure.
         metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
 
@@ -44,20 +66,20 @@ def summarize(
         `sum` is the mean sum of a curve's losses. `diverged` is the fraction of episodes that ended in a loss that is
         not finite, or above their first. Then the mean and the `_ci` of each of the metrics.
     """
-    rows: dict[str, dict[str, float]] = {label: {} for label in curves}
-    for measure, objective in OBJECTIVES.items():
-        values = {label: objective(c) for label, c in curves.items()}
+    rows: dict[str, dict[str, float]] = {label: {} for label in measures}
+    for name in OBJECTIVES:
+        values = {label: of_label[name] for label, of_label in measures.items()}
         reference = min(baselines, key=lambda label: _or_infinite(values[label].mean()), default=None)
         for label, value in values.items():
             row = rows[label]
-            row[measure] = value.mean()
-            row[f"{measure}_ci"] = float(half_width(value))
+            row[name] = value.mean()
+            row[f"{name}_ci"] = float(half_width(value))
             if reference is not None:
                 ratio, low, high = ratio_of_means(value, values[reference])
-                row |= {f"{measure}_ratio": ratio, f"{measure}_ratio_low": low, f"{measure}_ratio_high": high}
-    for label, curve in curves.items():
-        rows[label]["sum"] = curve.sum(axis=1).mean()
-        rows[label]["diverged"] = float(np.mean(~(OBJECTIVES["final"](curve) <= curve[:, 0])))
+                row |= {f"{name}_ratio": ratio, f"{name}_ratio_low": low, f"{name}_ratio_high": high}
+    for label, of_label in measures.items():
+        rows[label]["sum"] = (of_label["mean"] * of_label["steps"]).mean()
+        rows[label]["diverged"] = of_label["diverged"].mean()
         for name, value in (metrics or {}).get(label, {}).items():
             rows[label] |= {name: value.mean(), f"{name}_ci": float(half_width(value))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
@@ -77,10 +99,16 @@ def _or_infinite(value: float) -> float:
     return value if np.isfinite(value) else np.inf
 
 
+def _metric(row: pd.Series, name: str) -> str:
+    if pd.isna(row[name]):  # Of an optimizer that keeps no average there is no second place to measure.
+        return ""
+    return f"{row[name]:.2g}" if name == STEP_TIME else f"{row[name]:.4g} ± {row[f'{name}_ci']:.2g}"
+
+
 def format_table(summary: pd.DataFrame) -> str:
     """The summary as a Markdown table, for a terminal or a page."""
     has_ratio = "final_ratio" in summary
-    metrics = [name for name in summary if name.startswith("test_") and not name.endswith("_ci")]
+    metrics = [name for name in summary if name.startswith(METRICS) and not name.endswith("_ci")]
     header = ["optimizer", "final loss", "mean loss", "sum"] + (["final / best", "mean / best"] if has_ratio else [])
     header += [name.replace("_", " ") for name in metrics]
     lines = []
@@ -96,7 +124,7 @@ def format_table(summary: pd.DataFrame) -> str:
                 f"{row[f'{m}_ratio']:.3f} [{row[f'{m}_ratio_low']:.3f}, {row[f'{m}_ratio_high']:.3f}]"
                 for m in ("final", "mean")
             ]
-        cells += [f"{row[name]:.4g} ± {row[f'{name}_ci']:.2g}" for name in metrics]
+        cells += [_metric(row, name) for name in metrics]
         lines.append(cells)
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     rule = ["-" * width for width in widths]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from learned_optimizer.evaluation.files import TABLE
-from learned_optimizer.experiments.results import ratios_at_end, read_curves
+from learned_optimizer.experiments.results import Measures, one_by_one, ratio_of, read_measures
 from learned_optimizer.files import replaced_file
 
 PREFIX = "ablation-"
-# Of each meta-training; what it comes to depends on them.
+# The number of seeds of each meta-training, since the outcome depends on the seed.
 META_SEEDS = 3
 _DIGITS = ("--problem=digits", "--initialization=normal", "--initialization=glorot")
 _SHARED = ("--epochs=12", "--rounds_per_epoch=25", "--monitor=val_normalized_loss")
@@ -59,8 +57,8 @@ def tabulate_ablations(folder: Path) -> None:
     Args:
         folder: Holds the results of each task in a folder of its name.
     """
-    tasks = {path.parent.name: read_curves(path.parent) for path in sorted(folder.glob("*/run.json"))}
-    ratios = {task: _ratios(curves) for task, curves in tasks.items()}
+    tasks = {path.parent.name: read_measures(path.parent) for path in sorted(folder.glob("*/run.json"))}
+    ratios = {task: _ratios(measures) for task, measures in tasks.items()}
     header = ["changed", *(f"{task}, final / best" for task in tasks)]
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
     for name, technique in TECHNIQUES.items():
@@ -70,14 +68,17 @@ def tabulate_ablations(folder: Path) -> None:
         path.write_text("\n".join(lines) + "\n")
 
 
-def _ratios(curves: dict[str, np.ndarray]) -> dict[str, str]:
+def _ratios(measures: Measures) -> dict[str, str]:
     """A cell of the table by technique."""
+    episodes = min(len(of_label["final"]) for of_label in measures.values())
     of_seeds = [
-        ratios_at_end({label: values[seed::META_SEEDS] for label, values in curves.items()})
-        for seed in range(min(META_SEEDS, *map(len, curves.values())))
+        {label: {"final": of_label["final"][seed::META_SEEDS]} for label, of_label in measures.items()}
+        for seed in range(min(META_SEEDS, episodes))
     ]
+    each = [{label: ratio_of(alone, "final").ratio for label, alone in one_by_one(part).items()} for part in of_seeds]
     cells = {}
-    for label, ratio in ratios_at_end(curves).items():
-        each = [ratios[label].ratio for ratios in of_seeds]
-        cells[label.rpartition(PREFIX)[2]] = f"{ratio.ratio:.3f} ({min(each):.3f} – {max(each):.3f})"
+    for label, alone in one_by_one(measures).items():
+        ratios = [of_seed[label] for of_seed in each]
+        ratio = ratio_of(alone, "final").ratio
+        cells[label.rpartition(PREFIX)[2]] = f"{ratio:.3f} ({min(ratios):.3f} – {max(ratios):.3f})"
     return cells

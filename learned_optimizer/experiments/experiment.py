@@ -25,19 +25,19 @@ class Experiment:
     """A comparison, or several, with one learned optimizer, or several.
 
     Attributes:
-        claim: What the paper says, with the figure.
+        claim: Claim of the paper with the figure, or ours, in one plain sentence.
         claimed: The paper's outcome at the last step, `"lower"` or `"higher"` than the best baseline; None where the
             experiment is not the paper's.
-        note: What is to be said of the outcome.
+        note: Text for a reader of the outcome, without measured figures; those come from the results.
         preset: The learned optimizer: a shipped preset, or one that is meta-trained first. `TRAINING` has the flags
             that train.py makes it with.
-        flags: Of evaluate.py.
+        flags: Flags of evaluate.py.
         parts: Flags of several comparisons by name, beside `flags`; each is written into a folder of its own.
         rivals: Other learned optimizers that are compared with it.
-        baselines: What the learned optimizer is compared with.
+        baselines: Names of the baselines that it is compared with.
         paper: Losses in the paper by step: of its LSTM, and of the best baseline.
-        minutes: About how long it takes on two CPU cores.
-        meta_seeds: How many times each of them that is meta-trained first is, with other seeds; of several φ each takes
+        minutes: Time that it takes on two CPU cores, roughly.
+        meta_seeds: Number of meta-trainings of each of them that is meta-trained first, with other seeds; each φ takes
             its part of the test episodes.
         finish: Called with the folder of the results once all parts are there, to draw a figure of them together.
     """
@@ -73,7 +73,7 @@ class Experiment:
         """Runs train.py, or goes on with a run that was stopped; returns the run's folder, or that of several runs.
 
         Args:
-            name: Of the meta-training, and of the folder.
+            name: Name of the meta-training, and of the folder.
             training: The flags of each. Where one starts from the φ of another, this one comes first.
             runs: The folder of all runs.
             smoke: Whether to make one round only, with one seed.

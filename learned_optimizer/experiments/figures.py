@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,16 @@ import numpy as np
 from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
 from learned_optimizer.evaluation.compare import TEST_STREAM
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
-from learned_optimizer.evaluation.files import CURVES, load_comparison
-from learned_optimizer.evaluation.plots import draw_curves
-from learned_optimizer.experiments.results import ratio_at, read_curves
-from learned_optimizer.files import replaced_file
+from learned_optimizer.evaluation.files import EPISODES, load_comparison, read_curves
+from learned_optimizer.evaluation.plots import draw_curves, save_figure
+from learned_optimizer.experiments.results import num_steps, ratio_of, read_measures
 from learned_optimizer.meta_training.unroll import sample
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.problems.neural_art import NeuralArt
 
-FINAL_STEP = 100
 PICTURES = 3
+# Photographs need more colours than lines.
+PICTURE_DPI, PICTURE_COLORS = 64, 96
 
 
 def plot_grid(folder: Path) -> None:
@@ -30,17 +31,17 @@ def plot_grid(folder: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    cells = [tuple(int(part) for part in path.parent.name.split("x")) for path in folder.glob(f"*x*/{CURVES}")]
+    cells = [tuple(int(part) for part in path.parent.name.split("x")) for path in folder.glob(f"*x*/{EPISODES}")]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for color, layers in zip(("tab:blue", "tab:orange"), sorted({layers for layers, _ in cells}), strict=False):
         units = sorted(unit for layer, unit in cells if layer == layers)
-        curves = [read_curves(folder / f"{layers}x{unit}") for unit in units]
-        ratios = [ratio_at(curve, min(FINAL_STEP, *(c.shape[1] for c in curve.values()))) for curve in curves]
+        cell_measures = [read_measures(folder / f"{layers}x{unit}") for unit in units]
+        ratios = [ratio_of(measures, "final") for measures in cell_measures]
         name = f"{layers} layer{'s' if layers > 1 else ''}"
         axes.plot(units, [r.learned for r in ratios], "o-", color=color, linewidth=2.5, label=f"learned, {name}")
         axes.plot(units, [r.best for r in ratios], "o--", color=color, label=f"tuned Adam, {name}")
-    axes.set(yscale="log", xlabel="units in a layer", ylabel=f"loss at step {FINAL_STEP}")
+    axes.set(yscale="log", xlabel="units in a layer", ylabel=f"loss at step {num_steps(cell_measures[0])}")
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False)
     save_figure(figure, folder / "grid.png")
@@ -51,8 +52,8 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
 
     Args:
         folder: Holds the results of a comparison on neural art.
-        image_size: Of the comparison.
-        style: Of the comparison.
+        image_size: Pixels a side, as in the comparison.
+        style: Name of the style, as in the comparison.
     """
     from matplotlib.figure import Figure
 
@@ -60,18 +61,20 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
     comparison = load_comparison(folder)
     if comparison is None:
         raise ValueError(f"{folder} holds no comparison.")
-    episodes_compared = min(len(curves) for curves in comparison.curves.values())
+    episodes_compared = min(len(values["final"]) for values in comparison.measures.values())
     seeds = make_seeds(0, TEST_STREAM, min(PICTURES, episodes_compared))
     columns: dict[str, list[np.ndarray]] = {"content": [], "style": [problem.style] * len(seeds)}
     for seed in seeds:
         _, (content, _) = sample(problem, seed)
         columns["content"].append(content.numpy())
-    for label, curves in comparison.curves.items():
+    losses: dict[str, list[float]] = {}
+    for label, record in comparison.records.items():
         name, search = baseline_of(label), comparison.tuned.get(label)
-        episodes = Episodes(problem, BASELINES[name]() if name else LearnedOptimizer(label))
-        columns[label] = []
+        episodes = Episodes(problem, BASELINES[name].make() if name else LearnedOptimizer(label))
+        columns[label], losses[label] = [], []
         for seed in seeds:
-            episodes.run([seed], curves.shape[1], search.learning_rate if search else None)
+            curves = episodes.run([seed], record.num_steps, search.learning_rate if search else None)
+            losses[label].append(float(curves[0, -1]))
             columns[label].append(episodes.parameters[0])
     figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(seeds)), layout="constrained")
     grid = figure.subplots(len(seeds), len(columns))
@@ -80,20 +83,14 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
         for row, image in enumerate(images):
             grid[row, column].imshow(np.clip(image, 0, 1), interpolation="nearest")
             grid[row, column].set_axis_off()
-            if title in comparison.curves:
-                label = f"{comparison.curves[title][row, -1]:.3f}"
-                box = {"facecolor": "black", "alpha": 0.7, "pad": 1.5, "linewidth": 0}
-                grid[row, column].text(
-                    0.03,
-                    0.97,
-                    label,
-                    color="white",
-                    fontsize=8,
-                    va="top",
-                    transform=grid[row, column].transAxes,
-                    bbox=box,
-                )
-    save_figure(figure, folder / "pictures.png")
+            if title in losses:
+                _write_on(grid[row, column], f"{losses[title][row]:.3f}")
+    save_figure(figure, folder / "pictures.png", PICTURE_DPI, PICTURE_COLORS)
+
+
+def _write_on(axes: Any, text: str) -> None:
+    box = {"facecolor": "black", "alpha": 0.7, "pad": 1.5, "linewidth": 0}
+    axes.text(0.03, 0.97, text, color="white", fontsize=8, va="top", transform=axes.transAxes, bbox=box)
 
 
 def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:
@@ -116,7 +113,31 @@ def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:
     save_figure(figure, path)
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Writes a PNG, whole or not at all."""
-    with replaced_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
+def plot_profile(ratios: Mapping[str, np.ndarray], path: Path) -> None:
+    """Draws for each optimizer the part of all episodes that ended at most at so many times the loss of tuned Adam.
+
+    Args:
+        ratios: The final losses against the mean of tuned Adam, `[episodes of all tasks]`, by the optimizer's title.
+        path: The picture's file.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    taus = np.geomspace(0.25, 4, 200)
+    for title, values in ratios.items():
+        width = 1.2 if baseline_of(title) else 2.5
+        axes.plot(taus, [(values <= tau).mean() for tau in taus], linewidth=width, label=title)
+    axes.axvline(1, color="gray", linewidth=0.8)
+    axes.set(
+        xscale="log",
+        xlabel="τ: final loss against the mean of tuned Adam",
+        ylabel="part of all episodes at or below τ",
+        ylim=(0, 1),
+        xticks=[0.25, 0.5, 1, 2, 4],
+        xticklabels=["¼", "½", "1", "2", "4"],
+    )
+    axes.minorticks_off()
+    axes.grid(alpha=0.2)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    save_figure(figure, path)

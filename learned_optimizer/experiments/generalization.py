@@ -1,138 +1,184 @@
-"""The outcome of the evaluation suite over all of its tasks (Agarwal et al., 2021, arXiv:2108.13264)."""
+"""The outcome of a suite over all of its tasks: each optimizer against tuned Adam."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from learned_optimizer.evaluation.baselines import LABELS, baseline_of
-from learned_optimizer.evaluation.compare import Comparison
-from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison
+from learned_optimizer.evaluation.baselines import GROUPS, baseline_of
+from learned_optimizer.evaluation.files import SUMMARY, TABLE
 from learned_optimizer.evaluation.summary import NEGLIGIBLE
-from learned_optimizer.evaluation.tuning import final_loss, mean_loss
-from learned_optimizer.experiments.figures import save_figure
+from learned_optimizer.experiments.figures import plot_profile
+from learned_optimizer.experiments.groups import group_of, title_of
+from learned_optimizer.experiments.results import read_measures
+from learned_optimizer.experiments.statistics import (
+    Interval,
+    Pairs,
+    geometric_mean,
+    interquartile_mean,
+    mean_difference,
+)
+from learned_optimizer.experiments.suite_table import format_suite
 from learned_optimizer.files import replaced_file
 
 REFERENCE = "adam"
-MEASURES = {"final": final_loss, "mean": mean_loss}
-QUARTILE, SAMPLES, CONFIDENCE = 0.25, 2000, 0.95
-# What a run that diverged counts as.
+# A run that diverged counts as this many times the loss of tuned Adam, as does one that is worse.
 WORST = 100.0
+SUITE, OVERVIEW = "suite.csv", "overview.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """The measures of all tasks of a suite.
+
+    Attributes:
+        tasks: Measures and metrics of each episode, `[episodes]`, by task, by the optimizer's title, and by name.
+        groups: The group of each optimizer by its title; learned optimizers come first in theirs.
+    """
+
+    tasks: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
+    groups: Mapping[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Suite:
+        """The suite whose tasks lie in folders of their names; those without tuned Adam are left out."""
+        read = {path.parent.name: read_measures(path.parent) for path in sorted(folder.glob("*/run.json"))}
+        read = {task: rows for task, rows in read.items() if any(baseline_of(label) == REFERENCE for label in rows)}
+        labels = sorted(
+            {label: None for rows in read.values() for label in rows},
+            key=lambda label: (GROUPS.index(group_of(label)), baseline_of(label) is not None),
+        )
+        tasks = {task: {title_of(label): values for label, values in rows.items()} for task, rows in read.items()}
+        return cls(tasks, {title_of(label): group_of(label) for label in labels})
+
+    @property
+    def reference(self) -> str:
+        """The title of tuned Adam."""
+        return next(title for title in self.groups if baseline_of(title) == REFERENCE)
+
+    def pairs(self, title: str, name: str, other: str | None = None, other_name: str | None = None) -> Pairs:
+        """A measure of an optimizer beside that of another, of each task that has both.
+
+        Args:
+            title: The optimizer.
+            name: The measure.
+            other: The optimizer that it is compared with; tuned Adam if none is given.
+            other_name: The measure of the other; the same if none is given.
+        """
+        other, other_name = other or self.reference, other_name or name
+        return {
+            task: (rows[title][name], rows[other][other_name])
+            for task, rows in self.tasks.items()
+            if name in rows.get(title, {}) and other_name in rows.get(other, {})
+        }
+
+    def ratio_pairs(self, title: str, name: str, other: str | None = None, other_name: str | None = None) -> Pairs:
+        """The same for ratios: losses as good as 0 are level, and none is above 100 times the other's mean."""
+        pairs = {}
+        for task, (values, reference) in self.pairs(title, name, other, other_name).items():
+            if np.isfinite(reference).any():
+                most = WORST * max(reference[np.isfinite(reference)].mean(), NEGLIGIBLE)
+                pairs[task] = _bounded(values, most), _bounded(reference, most)
+        return pairs
 
 
 def summarize_suite(folder: Path) -> None:
-    """Writes `suite.csv`, a row for each task and optimizer; `table.md`, a row an optimizer; and `profile.png`.
+    """Writes `suite.csv`, a row for each task and optimizer; `overview.csv` and `table.md`, a row an optimizer.
 
-    The ratio of an episode is its loss against the mean loss of tuned Adam on the same task.
+    Also draws `profile.png`.
 
     Args:
         folder: Holds the results of each task in a folder of its name.
     """
-    parts = sorted(path.parent for path in folder.glob("*/run.json"))
-    comparisons = {part.name: loaded for part in parts if (loaded := load_comparison(part))}
-    ratios = {measure: _ratios(comparisons, measure) for measure in MEASURES}
-    summaries = [pd.read_csv(folder / task / SUMMARY).assign(task=task) for task in comparisons]
-    suite = pd.concat(summaries, ignore_index=True)
-    suite["optimizer"] = suite["optimizer"].map(_name)
-    for measure, of_measure in ratios.items():
-        means = {(task, name): values.mean() for task, row in of_measure.items() for name, values in row.items()}
-        suite[f"{measure}_to_adam"] = [means[key] for key in zip(suite["task"], suite["optimizer"], strict=True)]
-    with replaced_file(folder / "suite.csv") as path:
-        suite.set_index(["task", "optimizer"]).to_csv(path)
+    suite = Suite.read(folder)
+    overview = overview_of(suite)
+    with replaced_file(folder / SUITE) as path:
+        _by_task(folder, suite).to_csv(path, float_format="%.6g")
+    with replaced_file(folder / OVERVIEW) as path:
+        overview.to_csv(path, float_format="%.6g")
     with replaced_file(folder / TABLE) as path:
-        path.write_text(_table(suite, ratios) + "\n")
-    _plot_profile(ratios["final"], folder / "profile.png")
+        path.write_text(format_suite(pd.read_csv(folder / OVERVIEW, index_col="optimizer")))
+    plot_profile(
+        {
+            title: np.concatenate([values / reference.mean() for values, reference in pairs.values()])
+            for title in suite.groups
+            if (pairs := suite.ratio_pairs(title, "final"))
+        },
+        folder / "profile.png",
+    )
 
 
-def interquartile_mean(ratios: dict[str, np.ndarray]) -> tuple[float, float, float]:
-    """The mean of the middle half of all episodes of all tasks, with a 95 % interval.
+def overview_of(suite: Suite) -> pd.DataFrame:
+    """One row an optimizer, indexed by its title, of all tasks that it was measured on.
 
-    Args:
-        ratios: Of each task, `[episodes]`.
-
-    Returns:
-        The mean, and both ends of the interval, by a bootstrap of the episodes of each task.
+    Columns: `group`; `tasks`, their number; for `final` and `mean`, the final loss and the mean over the run, the
+    geometric mean of ratios to tuned Adam (`_geometric`) and the mean of their middle half (`_interquartile`);
+    `at_100` and `at_300`, the geometric mean of the losses at these steps; `test_loss`, the same of what `fit` leaves;
+    `average`, the test loss of the averaged iterate to that of the last, and `average_most`, its greatest on a task;
+    `accuracy`, the mean difference of test accuracies; `step_ms`, the geometric mean of times a step. Columns that end
+    in `_low` and `_high` are the ends of a 95 % interval. `lower_tasks`, `higher_tasks` count the tasks on which the
+    final loss is lower or higher than that of the first learned optimizer, `lower_episodes`, `higher_episodes` the
+    paired episodes; `diverged` is the part of episodes that did.
     """
-    generator = np.random.default_rng(0)
-    drawn = [values[generator.integers(len(values), size=(SAMPLES, len(values)))] for values in ratios.values()]
-    samples = stats.trim_mean(np.concatenate(drawn, axis=1), QUARTILE, axis=1)
-    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(stats.trim_mean(np.concatenate(list(ratios.values())), QUARTILE)), float(low), float(high)
+    default = next(title for title in suite.groups if baseline_of(title) is None)
+    rows = {}
+    for title, group in suite.groups.items():
+        final = suite.ratio_pairs(title, "final")
+        row: dict[str, object] = {"group": group, "tasks": len(final)}
+        for name in ("final", "mean"):
+            pairs = suite.ratio_pairs(title, name)
+            row |= _columns(f"{name}_geometric", geometric_mean(pairs))
+            row |= _columns(f"{name}_interquartile", interquartile_mean(pairs))
+        for name in ("at_100", "at_300", "step_ms"):
+            if pairs := suite.ratio_pairs(title, name):
+                row[name] = geometric_mean(pairs).value
+        if pairs := suite.ratio_pairs(title, "test_loss"):
+            row |= _columns("test_loss", geometric_mean(pairs))
+        if pairs := suite.ratio_pairs(title, "test_loss", title, "last_test_loss"):
+            row |= _columns("average", geometric_mean(pairs))
+            row["average_most"] = max(values.mean() / last.mean() for values, last in pairs.values())
+        if pairs := suite.pairs(title, "test_accuracy"):
+            row |= _columns("accuracy", mean_difference(pairs))
+        row |= _wins(suite.ratio_pairs(title, "final", default))
+        row["diverged"] = np.concatenate([of_task[0] for of_task in suite.pairs(title, "diverged").values()]).mean()
+        rows[title] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
 
 
-def _ratios(comparisons: dict[str, Comparison], measure: str) -> dict[str, dict[str, np.ndarray]]:
-    """By task and optimizer, `[episodes]`."""
-    ratios = {}
-    for task, comparison in comparisons.items():
-        with np.errstate(over="ignore", invalid="ignore"):  # Losses of optimizers that diverge.
-            losses = {
-                _name(label): np.maximum(MEASURES[measure](curves), NEGLIGIBLE)
-                for label, curves in comparison.curves.items()
-            }
-        reference = losses[LABELS[REFERENCE]].mean()
-        ratios[task] = {
-            name: np.where(np.isfinite(v), np.minimum(v / reference, WORST), WORST) for name, v in losses.items()
+def _bounded(values: np.ndarray, most: float) -> np.ndarray:
+    return np.clip(np.where(np.isfinite(values), values, most), NEGLIGIBLE, most)
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _wins(pairs: Pairs) -> dict[str, int]:
+    means = [(values.mean(), reference.mean()) for values, reference in pairs.values()]
+    return {
+        "lower_tasks": sum(value < other for value, other in means),
+        "higher_tasks": sum(value > other for value, other in means),
+        "lower_episodes": sum(int((values < reference).sum()) for values, reference in pairs.values()),
+        "higher_episodes": sum(int((values > reference).sum()) for values, reference in pairs.values()),
+    }
+
+
+def _by_task(folder: Path, suite: Suite) -> pd.DataFrame:
+    """The summaries of all tasks, with the ratios of the final and the mean loss to tuned Adam."""
+    parts = []
+    for task in suite.tasks:
+        summary = pd.read_csv(folder / task / SUMMARY)
+        parts.append(summary.assign(optimizer=summary["optimizer"].map(title_of), task=task))
+    table = pd.concat(parts, ignore_index=True).set_index(["task", "optimizer"])
+    for name in ("final", "mean", "test_loss"):
+        ratios = {
+            (task, title): values.mean() / reference.mean()
+            for title in suite.groups
+            for task, (values, reference) in suite.ratio_pairs(title, name).items()
         }
-    return ratios
-
-
-def _name(label: str) -> str:
-    """The optimizer's, without the rate that was found for a task."""
-    baseline = baseline_of(label)
-    return LABELS[baseline] if baseline else label
-
-
-def _table(suite: pd.DataFrame, ratios: dict[str, dict[str, dict[str, np.ndarray]]]) -> str:
-    header = [
-        "optimizer",
-        "final / tuned Adam",
-        "mean / tuned Adam",
-        "ahead of Adam by default",
-        "tuned Adam",
-        "diverged",
-    ]
-    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
-    # Losses, as two ratios may both be as bad as can be; of a run that diverged NaN.
-    final = (
-        suite.fillna({"final": np.inf}).pivot(index="task", columns="optimizer", values="final").clip(lower=NEGLIGIBLE)
-    )
-    for name in dict.fromkeys(suite["optimizer"]):
-        cells = [name]
-        for of_measure in ratios.values():
-            mean, low, high = interquartile_mean({task: row[name] for task, row in of_measure.items() if name in row})
-            cells.append(f"{mean:.3f} [{low:.3f}, {high:.3f}]")
-        for other in (LABELS["adam-default"], LABELS[REFERENCE]):
-            both = final.reindex(columns=[name, other]).dropna()
-            cells.append(f"{(both[name] < both[other]).sum()} of {len(both)}" if name != other else "")
-        cells.append(f"{suite.loc[suite['optimizer'] == name, 'diverged'].mean():.1%}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _plot_profile(ratios: dict[str, dict[str, np.ndarray]], path: Path) -> None:
-    """For each optimizer the part of all episodes that ended at most at so many times the loss of tuned Adam."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    taus = np.geomspace(0.25, 4, 200)
-    for name in dict.fromkeys(name for row in ratios.values() for name in row):
-        values = np.concatenate([row[name] for row in ratios.values() if name in row])
-        width = 1.2 if name in LABELS.values() else 2.5
-        axes.plot(taus, [(values <= tau).mean() for tau in taus], linewidth=width, label=name)
-    axes.axvline(1, color="gray", linewidth=0.8)
-    axes.set(
-        xscale="log",
-        xlabel="τ: final loss against the mean of tuned Adam",
-        ylabel="part of all episodes at or below τ",
-        ylim=(0, 1),
-        xticks=[0.25, 0.5, 1, 2, 4],
-        xticklabels=["¼", "½", "1", "2", "4"],
-    )
-    axes.minorticks_off()
-    axes.grid(alpha=0.2)
-    axes.legend(frameon=False)
-    save_figure(figure, path)
+        table[f"{name}_to_adam"] = pd.Series(ratios, dtype="float64")
+    return table

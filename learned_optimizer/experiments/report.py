@@ -1,107 +1,167 @@
-"""results/README.md: the paper's claims, one by one, beside what was measured here."""
+"""The pages of results: one row an experiment in results/README.md, and a page an experiment beside its results.
+
+Every figure on them is read from the results, but for those of the paper, which are in the table of experiments.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from learned_optimizer.evaluation.files import CURVES, TABLE
+import pandas as pd
+
+from learned_optimizer.evaluation.files import EPISODES, TABLE
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.figures import plot_beside_adam
-from learned_optimizer.experiments.results import Ratio, mean_ratio, one_by_one, ratio_at, read_curves
+from learned_optimizer.experiments.generalization import SUITE
+from learned_optimizer.experiments.headline import folders_of, headline_of
+from learned_optimizer.experiments.readme import with_figures
+from learned_optimizer.experiments.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
+from learned_optimizer.experiments.suite_table import describe_tasks
 from learned_optimizer.experiments.table import EXPERIMENTS
 from learned_optimizer.files import replaced_file
 
+PAGE = "README.md"
 HEAD = """# Results
 
-What the commands of this repository gave: the experiments of Andrychowicz et al. (2016), and some beside them. Each
-folder holds the loss of every episode (`curves.csv.gz`), a table, a picture, and the command with its seeds, versions
-and the rates that were tried (`run.json`). This page is written by `experiments.py report`.
+This is what the commands of this repository gave. A row is an experiment, with a link to its page. There you find the
+command, all tables and a picture.
 
-Losses at a step are means of the 10 steps that end there, over test episodes, 20 unless the command says otherwise,
-which neither meta-training nor tuning had seen. The ratio is that of the learned optimizer to the best of the
-baselines, whose rates are tuned by final loss, with a 95 % interval from a bootstrap paired by episode: *lower* and
-*higher* say that the interval leaves out 1. The paper's losses are read off its figures, within 5 to 10 %.
+The ratio is the final loss of a preset of this library to that of what it is compared with. Below 1 is better.
+Brackets hold 95 % intervals. The preset `general` was designed by hand, all others were meta-trained. For the claims of
+Andrychowicz et al. (2016) the verdict says whether they hold. Otherwise it says where the preset stands, as far as the
+interval tells.
 
-| experiment | loss at | paper: LSTM / best | here: learned / best | ratio | the learned optimizer is |
-| --- | --- | --- | --- | --- | --- |
+| experiment | claim | verdict | ratio | to |
+| --- | --- | --- | --- | --- |
 """
+FOOT = """
+A final loss is the mean of the last 10 steps. Test episodes are new to meta-training and to the tuning of rates.
+Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks.
+
+Each folder of a comparison has `episodes.csv` (the losses and test metrics of every episode), `curves/` (the mean loss
+against the step, thinned, a file for each optimizer), `summary.csv`, `table.md`, and `run.json` (the command, its
+seed, versions, and the rates that were tried). `experiments.py report` writes these pages.
+"""
+PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %."
 
 
-def write_report(results: Path) -> Path:
-    """Writes the page on all experiments whose results are there; returns its path."""
-    there = {name: e for name, e in EXPERIMENTS.items() if _folders(results / name, e)}
-    lines, sections = [], []
-    for name, experiment in there.items():
-        lines += _rows(results, name, experiment)
-        sections.append(_section(results, name, experiment))
+def write_report(results: Path, pictures: bool = True) -> Path:
+    """Writes the page on all experiments whose results are there, and a page for each; returns the first one's path.
+
+    The figures in the README beside the folder, if there is one, are written anew, too.
+
+    Args:
+        results: Holds the results of each experiment in a folder of its name.
+        pictures: Whether to draw the picture of several experiments again, too.
+    """
+    rows = []
+    for name, experiment in EXPERIMENTS.items():
+        if folders_of(results / name, experiment):
+            rows.append(_row(results / name, experiment))
+            _write(results / name / PAGE, _page(results / name, experiment))
     panels = {"quadratics": results / "quadratic", "MNIST": results / "mnist"}
-    if all((folder / CURVES).exists() for folder in panels.values()):
-        plot_beside_adam(panels, results / "adam-alone.png")
+    sections = [FOOT]
+    if all((folder / EPISODES).exists() for folder in panels.values()):
+        if pictures:
+            plot_beside_adam(panels, results / "adam-alone.png")
         sections.append(
-            "## Adam alone\n\nThe picture that small reproductions show, from the results above.\n\n"
+            "\n## Adam alone\n\nThis is the picture that small reproductions show, from the results above.\n\n"
             "![Loss against step, of the learned optimizer and of tuned Adam](adam-alone.png)\n"
         )
-    page = results / "README.md"
-    with replaced_file(page) as temporary:
-        temporary.write_text(HEAD + "\n".join(lines) + "\n\n" + "\n".join(sections))
-    return page
+    readme = results.resolve().parent / PAGE
+    if readme.exists():
+        _write(readme, with_figures(readme.read_text(), results, EXPERIMENTS))
+    return _write(results / PAGE, HEAD + "\n".join(rows) + "\n" + "".join(sections))
 
 
-def _folders(folder: Path, experiment: Experiment) -> list[Path]:
-    return [folder / part for part in experiment.parts or [""] if (folder / part / "table.md").exists()]
+def _write(path: Path, text: str) -> Path:
+    with replaced_file(path) as temporary:
+        temporary.write_text(text)
+    return path
 
 
-def _verdict(folders: list[Path], experiment: Experiment) -> str:
-    """Whether the paper's claim holds at the last step of every part, as far as the intervals tell."""
-    if experiment.claimed is None:
-        return ""
-    all_curves = [read_curves(folder) for folder in folders]
-    outcomes = {ratio_at(curves, min(curve.shape[1] for curve in curves.values())).outcome for curves in all_curves}
-    if outcomes == {experiment.claimed}:
-        return "**Confirmed.** "
-    return "**Confirmed in part.** " if experiment.claimed in outcomes else "**Not confirmed.** "
+def _row(folder: Path, experiment: Experiment) -> str:
+    headline = headline_of(folder, experiment)
+    ratio = "" if headline.ratio is None else "{:.3f} [{:.3f}, {:.3f}]".format(*headline.ratio)
+    cells = [f"[{folder.name}]({folder.name}/{PAGE})", experiment.claim, headline.verdict, ratio, headline.against]
+    return "| " + " | ".join(cells) + " |"
 
 
-def _rows(results: Path, name: str, experiment: Experiment) -> list[str]:
-    rows = []
-    for folder in _folders(results / name, experiment):
-        title = folder.relative_to(results).as_posix()
-        compared = list(one_by_one(read_curves(folder)).items())
-        # Several against the paper's figures are told apart by name; elsewhere a table of the experiment has them all.
-        for label, curves in compared if experiment.paper else compared[:1]:
-            length = min(curve.shape[1] for curve in curves.values())
-            own = f": {label}" if experiment.paper and len(compared) > 1 else ""
-            for step in sorted({*experiment.paper, length}):
-                known = step in experiment.paper and label == compared[0][0]
-                paper = "{:g} / {:g}".format(*experiment.paper[step]) if known else ""
-                rows.append(f"| [{title}](#{name}){own} | step {step} | {paper} | {_cells(ratio_at(curves, step))} |")
-            rows.append(f"| | mean of {length} | | {_cells(mean_ratio(curves))} |")
-    return rows
-
-
-def _cells(ratio: Ratio) -> str:
-    return (
-        f"{ratio.learned:.3g} / {ratio.best:.3g} ({ratio.baseline.split(' (')[0]}) | "
-        f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] | {ratio.outcome}"
-    )
-
-
-def _section(results: Path, name: str, experiment: Experiment) -> str:
-    folders = _folders(results / name, experiment)
-    parts = [f"## {name}", f"{_verdict(folders, experiment)}{experiment.claim}"]
+def _page(folder: Path, experiment: Experiment) -> str:
+    """The page of one experiment."""
+    headline = headline_of(folder, experiment)
+    verdict = f"**{headline.verdict.capitalize()}.** " if experiment.claimed else ""
+    sections = [f"# {folder.name}", f"{verdict}{experiment.claim}"]
+    if (folder / SUITE).exists():
+        suite = pd.read_csv(folder / SUITE)
+        sections.append(describe_tasks(suite, str(suite["optimizer"].iloc[0])))
     if experiment.note:
-        parts.append(experiment.note)
+        sections.append(experiment.note)
+    if experiment.parts and (folder / TABLE).exists():
+        sections += ["## Over all tasks" if (folder / SUITE).exists() else "## Over all parts", _text(folder / TABLE)]
+    sections.append("## Losses")
     if experiment.parts:
-        parts += [
-            f"![{name}]({path.relative_to(results).as_posix()})" for path in sorted((results / name).glob("*.png"))
-        ]
-        if (results / name / TABLE).exists():
-            parts.append((results / name / TABLE).read_text().strip())
-    for folder in folders:
-        record = json.loads((folder / "run.json").read_text())
-        path = folder.relative_to(results).as_posix()
-        parts.append(f"`{record['command']}`, {record['seconds'] / 60:.1f} minutes, commit `{record['commit']}`.")
-        if not experiment.parts:
-            parts += [f"![{name}]({path}/curves.png)", (folder / "table.md").read_text().strip()]
-    return "\n\n".join(parts) + "\n"
+        sections.append(_of_parts(folder, experiment))
+    else:
+        sections += [*_at_steps(folder, experiment), _text(folder / TABLE)]
+    # Of the folder itself: those of parts are not kept.
+    sections += [f"![{path.stem} of {folder.name}]({path.name})" for path in sorted(folder.glob("*.png"))]
+    sections += ["## How it was made", *_making(folder, experiment)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _text(path: Path) -> str:
+    return path.read_text().strip()
+
+
+def _of_parts(folder: Path, experiment: Experiment) -> str:
+    """The final and the mean loss of the first preset in each part, beside those of the best baseline."""
+    rows = []
+    for part in folders_of(folder, experiment):
+        measures = next(iter(one_by_one(read_measures(part)).values()))
+        final, mean = _cells(ratio_of(measures, "final")), _cells(ratio_of(measures, "mean"))
+        rows.append([f"[{part.name}]({part.name}/{TABLE})", *final, *mean[:2]])
+    header = ["part", "final loss: ours / best", "ratio", "ours is", "mean loss: ours / best", "ratio"]
+    return _markdown(header, rows)
+
+
+def _at_steps(folder: Path, experiment: Experiment) -> list[str]:
+    """The losses of each preset at the paper's steps, at the end, and in the mean, beside the best baseline's."""
+    rows = []
+    measures = read_measures(folder)
+    length = num_steps(measures)
+    for number, (label, alone) in enumerate(one_by_one(measures).items()):
+        for step in sorted({*experiment.paper, length}):
+            # The paper's figures are of its LSTM alone, which the first preset stands for.
+            known = "{:g} / {:g}".format(*experiment.paper[step]) if step in experiment.paper and not number else ""
+            rows.append([label, f"step {step}", known, *_cells(ratio_at(alone, step))])
+        rows.append([label, f"mean of {length}", "", *_cells(ratio_of(alone, "mean"))])
+    header = ["preset", "loss at", "paper: LSTM / best", "ours / best", "ratio", "ours is"]
+    if experiment.paper:
+        return [_markdown(header, rows), PAPER_NOTE]
+    return [_markdown(header[:2] + header[3:], [row[:2] + row[3:] for row in rows])]
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
+
+
+def _cells(ratio: Ratio) -> list[str]:
+    return [
+        f"{ratio.learned:.3g} / {ratio.best:.3g} ({ratio.baseline.split(' (')[0]})",
+        f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+        ratio.outcome,
+    ]
+
+
+def _making(folder: Path, experiment: Experiment) -> list[str]:
+    """The commands, the time and the commits."""
+    records = [json.loads((part / "run.json").read_text()) for part in folders_of(folder, experiment)]
+    minutes = sum(record["seconds"] for record in records) / 60
+    commits = ", ".join(f"`{commit}`" for commit in dict.fromkeys(record["commit"] for record in records))
+    runs = f"It ran `{records[0]['command']}`" + (
+        f", and {len(records) - 1} more like it, which are in the parts' `run.json`." if records[1:] else "."
+    )
+    took = f"This took {minutes:.1f} minutes on two CPU cores, baselines that were taken over not counted."
+    return [f"    python experiments.py {folder.name}", f"{runs} {took} The code was at commit {commits}."]

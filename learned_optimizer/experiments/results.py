@@ -1,30 +1,32 @@
-"""The committed results of experiments, read back from their folders."""
+"""The committed results of experiments, read back from their folders, and ratios to the best baseline."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from learned_optimizer.evaluation.baselines import baseline_of
-from learned_optimizer.evaluation.compare import Comparison
-from learned_optimizer.evaluation.files import CURVES
+from learned_optimizer.evaluation.files import read_episodes
+from learned_optimizer.evaluation.measures import step_name
 from learned_optimizer.evaluation.summary import ratio_of_means
-from learned_optimizer.evaluation.tuning import FINAL_STEPS
+
+# Of each episode, `[episodes]`, by the optimizer's label and the measure's name; the learned optimizer is the first.
+Measures = Mapping[str, Mapping[str, np.ndarray]]
 
 
 class Ratio(NamedTuple):
-    """The loss of a learned optimizer against that of the best baseline at a step, with a 95 % interval.
+    """The loss of a learned optimizer against that of the best baseline, with a 95 % interval.
 
     Attributes:
-        learned: Mean over the episodes and over the 10 steps that end at the step.
+        learned: Mean over the episodes.
         best: The same of the baseline that has the least.
         baseline: Its label.
         ratio: `learned / best`.
-        low: Where the ratio's interval begins.
-        high: Where it ends.
+        low: The lower end of the ratio's interval.
+        high: The upper end of the ratio's interval.
     """
 
     learned: float
@@ -37,46 +39,55 @@ class Ratio(NamedTuple):
     @property
     def outcome(self) -> str:
         """Whether the learned optimizer is lower, as far as the interval tells."""
-        return "lower" if self.high < 1 else "higher" if self.low > 1 else "no clear difference"
+        return outcome(self.low, self.high)
 
 
-def read_curves(folder: Path) -> dict[str, np.ndarray]:
-    """The curves that evaluate.py wrote, `[episodes, steps]` by label; the learned optimizer is the first."""
-    curves = Comparison.from_frame(pd.read_csv(folder / CURVES), {}).curves
-    # So that their means are the same to the last digit on every machine.
-    return {label: curve.astype("float64") for label, curve in curves.items()}
+def outcome(low: float, high: float) -> str:
+    """The verdict on a ratio with an interval: `"lower"`, `"higher"` or `"no clear difference"`."""
+    return "lower" if high < 1 else "higher" if low > 1 else "no clear difference"
 
 
-def ratio_at(curves: dict[str, np.ndarray], step: int) -> Ratio:
-    """Compares at a step, counted from 1.
+def read_measures(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The measures and metrics that evaluate.py wrote, the learned optimizer first."""
+    return read_episodes(folder)
+
+
+def num_steps(measures: Measures) -> int:
+    """The number of steps of the episodes.
 
     Raises:
-        ValueError: If the curves do not reach so far.
+        ValueError: If optimizers have episodes of different lengths.
     """
-    length = min(curve.shape[1] for curve in curves.values())
-    if not FINAL_STEPS <= step <= length:
-        raise ValueError(f"`step` must be from {FINAL_STEPS} to {length}, the length of the curves. Received: {step}")
-    return _compare({label: curve[:, step - FINAL_STEPS : step].mean(axis=1) for label, curve in curves.items()})
+    steps = {int(count) for of_label in measures.values() for count in of_label["steps"]}
+    if len(steps) != 1:
+        raise ValueError(f"Episodes that are compared must be of one length. Received lengths: {sorted(steps)}")
+    return steps.pop()
 
 
-def one_by_one(curves: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """The curves of each of several learned optimizers with those of all baselines, by its label."""
-    baselines = {label: curve for label, curve in curves.items() if baseline_of(label)}
-    learned = {label: curve for label, curve in curves.items() if not baseline_of(label)}
-    return {label: {label: curve, **baselines} for label, curve in learned.items()}
+def ratio_at(measures: Measures, step: int) -> Ratio:
+    """Compares at a step, counted from 1: the mean of the 10 steps that end there.
+
+    Raises:
+        ValueError: If the loss at this step was not kept.
+    """
+    name = "final" if step == num_steps(measures) else step_name(step)
+    if any(name not in of_label for of_label in measures.values()):
+        kept = [key.removeprefix("at_") for key in next(iter(measures.values())) if key.startswith("at_")]
+        raise ValueError(f"`step` must be one of {', '.join([*kept, str(num_steps(measures))])}. Received: {step}")
+    return ratio_of(measures, name)
 
 
-def ratios_at_end(curves: dict[str, np.ndarray]) -> dict[str, Ratio]:
-    """Compares each of several learned optimizers at its last step, by label."""
-    return {label: ratio_at(alone, alone[label].shape[1]) for label, alone in one_by_one(curves).items()}
+def one_by_one(measures: Measures) -> dict[str, Measures]:
+    """The measures of each of several learned optimizers with those of all baselines, by its label."""
+    baselines = {label: values for label, values in measures.items() if baseline_of(label)}
+    learned = {label: values for label, values in measures.items() if not baseline_of(label)}
+    return {label: {label: values, **baselines} for label, values in learned.items()}
 
 
-def mean_ratio(curves: dict[str, np.ndarray]) -> Ratio:
-    """Compares the mean over all steps."""
-    return _compare({label: curve.mean(axis=1) for label, curve in curves.items()})
-
-
-def _compare(values: dict[str, np.ndarray]) -> Ratio:
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
+def ratio_of(measures: Measures, name: str) -> Ratio:
+    """Compares by a measure, such as `"final"` or `"mean"`: the first learned optimizer with the best baseline."""
+    values = {label: of_label[name] for label, of_label in measures.items()}
     learned = next(label for label in values if baseline_of(label) is None)
     best = min(
         (label for label in values if baseline_of(label)),

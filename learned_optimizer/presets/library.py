@@ -8,6 +8,8 @@ from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
 
 FOLDER = Path(__file__).parent / "data"
 DEFAULT = "general"
+# Names that presets had in earlier versions.
+FORMER_NAMES = {"general-fast": "general"}
 
 
 def names() -> list[str]:
@@ -35,8 +37,8 @@ def locate(preset: str | Path) -> Path:
     Raises:
         PresetError: If there is none.
     """
-    if isinstance(preset, str) and preset in names():
-        return FOLDER / preset
+    if isinstance(preset, str) and (name := FORMER_NAMES.get(preset, preset)) in names():
+        return FOLDER / name
     if folder := _preset_in(Path(preset)):
         return folder
     message = f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}."

@@ -72,12 +72,18 @@ class Preset:
         return digest.hexdigest()
 
     def get_config(self) -> dict[str, Any]:
-        """The whole preset as JSON can hold it, φ as base64 of little-endian float32."""
+        """Rule and φ as JSON can hold them, φ as base64 of little-endian float32; of the card, the description."""
         phi = {
             name: {"shape": list(value.shape), "float32": base64.b64encode(value.astype("<f4").tobytes()).decode()}
             for name, value in self.weights.items()
         }
-        config: dict[str, Any] = {"rule": serialize(self.rule), "phi": phi, "card": dict(self.card)}
+        description = {name: self.card[name] for name in ("description",) if name in self.card}
+        config: dict[str, Any] = {
+            "rule": serialize(self.rule),
+            "phi": phi,
+            "sha256": self.fingerprint,
+            "card": description,
+        }
         if self.groups:
             config["groups"] = [[selector, member.get_config()] for selector, member in self.groups]
         return config
@@ -101,11 +107,15 @@ class Preset:
             groups = [
                 (selector, cls.from_config(member, custom_objects)) for selector, member in config.get("groups", [])
             ]
-            return cls(deserialize(config["rule"], custom_objects), weights, config.get("card", {}), groups)
+            preset = cls(deserialize(config["rule"], custom_objects), weights, config.get("card", {}), groups)
         except UnknownRuleError as error:
             raise PresetError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"The configuration of an optimizer holds no readable φ: {error}") from error
+        # Models that were saved by the first version state none.
+        if config.get("sha256", preset.fingerprint) != preset.fingerprint:
+            raise PresetError("The φ in the configuration of an optimizer is damaged: its SHA-256 is another.")
+        return preset
 
     def save(self, directory: str | Path) -> None:
         """Writes the preset into a folder, replacing one that is there.

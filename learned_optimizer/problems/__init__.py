@@ -5,13 +5,15 @@ from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import DatasetUnavailableError, load_images
 from learned_optimizer.problems.keras_problem import KerasProblem
-from learned_optimizer.problems.mixtures import MIXTURES
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.quadratic import Quadratic
 from learned_optimizer.problems.random_scaling import RandomScaling
+from learned_optimizer.problems.suites import MIXTURES, SUITES, TASKS, make_task, small_tasks
 
 __all__ = [
     "MIXTURES",
+    "SUITES",
+    "TASKS",
     "ConvClassifier",
     "DatasetUnavailableError",
     "KerasProblem",
@@ -21,4 +23,6 @@ __all__ = [
     "Quadratic",
     "RandomScaling",
     "load_images",
+    "make_task",
+    "small_tasks",
 ]

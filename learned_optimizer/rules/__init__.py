@@ -1,20 +1,24 @@
 """Update rules m(∇, h; φ)."""
 
 from learned_optimizer.rules.base import CoordinatewiseRule, Rule, TensorwiseRule
+from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.mlp import AdaptiveMLP
 from learned_optimizer.rules.preprocessing import log_and_sign, normalized_moments
-from learned_optimizer.rules.registry import RULES, deserialize, serialize
+from learned_optimizer.rules.registry import HANDMADE, RULES, deserialize, serialize
 
 __all__ = [
+    "HANDMADE",
     "RULES",
     "AdaptiveMLP",
     "CoordinatewiseLSTM",
     "CoordinatewiseRule",
     "Layout",
+    "Prodigy",
     "RNNprop",
     "Rule",
+    "ScheduleFree",
     "TensorwiseRule",
     "deserialize",
     "log_and_sign",

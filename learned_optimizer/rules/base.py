@@ -39,6 +39,16 @@ class Rule(abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON can hold them."""
 
+    def for_fine_tuning(self) -> Rule:
+        """The same rule with first steps that do not undo what a model has learned; φ fits both.
+
+        Raises:
+            ValueError: If the rule has no first step size to make smaller.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no variant for fine-tuning. Pass a smaller `learning_rate`, such as 0.2."
+        )
+
     def check_weights(self, weights: Mapping[str, Any]) -> None:
         """Raises `ValueError` unless `weights` has the names and shapes of `weight_shapes`."""
         expected = self.weight_shapes
@@ -89,6 +99,15 @@ class TensorwiseRule(Rule):
 
         The first is what is kept for each coordinate, in their order.
         """
+
+    keeps_average: bool = False
+
+    def average_offset(self, state: State, layout: Layout) -> Tensor:
+        """Computes x − θ, `[num_coordinates]`, where x is the averaged iterate of a rule that keeps one.
+
+        `keeps_average` says whether a rule does. The offset belongs to the θ that the rule's last update led to.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no average.")
 
     def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
         """h_0: zeros, `[features, entries]` for each of `state_parts`."""

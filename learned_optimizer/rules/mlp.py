@@ -161,6 +161,17 @@ class AdaptiveMLP(TensorwiseRule):
             (1, layout.tensors_of_columns),
         )
 
+    def for_fine_tuning(self) -> AdaptiveMLP:
+        """The rule whose step sizes begin at a tenth, and grow from there where gradients agree."""
+        return AdaptiveMLP(self.hidden_size, self.controller_size, self.initial_step / 10)
+
+    keeps_average = True
+
+    def average_offset(self, state: State, layout: Layout) -> Tensor:
+        """Computes x − θ = −(1 − β)(z − x), since θ = (1 − β) z + β x."""
+        lead, weight = state[0][-1], state[1][3]
+        return -layout.spread(1 - weight) * lead
+
     def __call__(self, gradient: Tensor, state: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
         """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `TensorwiseRule.__call__`."""
         gradient = ops.clip(gradient, -LARGEST, LARGEST)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from learned_optimizer.rules.base import Rule
+from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.mlp import AdaptiveMLP
 
@@ -16,6 +17,8 @@ RULES: dict[str, type[Rule]] = {
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
     "RNNprop": RNNprop,
 }
+# Rules without φ, which are not meta-trained.
+HANDMADE: dict[str, type[Rule]] = {"Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
 
 
 class UnknownRuleError(ValueError):
@@ -47,7 +50,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     if rule is None:
         bare = name.split(">")[-1] if isinstance(name, str) else name
         raise UnknownRuleError(
-            f"No rule is called {name!r}: this version has {', '.join(sorted(RULES))}. For a rule of your own, "
+            f"No rule is called {name!r}: this version has {', '.join(sorted(RULES | HANDMADE))}. For a rule of your own, "
             "decorate its class with @keras.saving.register_keras_serializable() and import it before loading, or "
             f"load with custom_objects={{{bare!r}: the class}}."
         )
@@ -70,8 +73,9 @@ def _find(name: Any, custom_objects: Mapping[str, Any]) -> Any:
         found = keras.saving.get_registered_object(key, custom_objects)
         if found is not None:
             return found
-    if name in RULES:
-        return RULES[name]
+    known = RULES | HANDMADE
+    if name in known:
+        return known[name]
     # The class may have been registered, or given another package, after it was saved.
     registered = keras.saving.get_custom_objects().items()
     rules = [value for key, value in registered if key.split(">")[-1] == bare and _is_rule(value)]

@@ -62,14 +62,15 @@ def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
         start("evaluate.py", *flags, *arguments, f"--optimizers={run_dir},sgd,adam", f"--out={tmp_path / 'out'}")
     )
     assert err == ""
-    curves = pd.read_csv(tmp_path / "out" / "curves.csv.gz")
-    labels = list(dict.fromkeys(curves["optimizer"]))
+    episodes = pd.read_csv(tmp_path / "out" / "episodes.csv")
+    labels = list(dict.fromkeys(episodes["optimizer"]))
     assert labels[0] == str(run_dir) and [label.split(" (")[0] for label in labels[1:]] == ["SGD", "Adam"]
-    assert len(curves) == 3 * 3 * 12
+    assert len(episodes) == 3 * 3 and set(episodes["steps"]) == {12}
+    assert len(list((tmp_path / "out" / "curves").glob("*.csv.gz"))) == 3
     summary = pd.read_csv(tmp_path / "out" / "summary.csv", index_col="optimizer")
     for label in labels:
         assert summary.loc[label, "mean"] == pytest.approx(
-            curves[curves["optimizer"] == label]["loss"].mean(), rel=1e-4
+            episodes[episodes["optimizer"] == label]["mean"].mean(), rel=1e-4
         )
     table = (tmp_path / "out" / "table.md").read_text().strip()
     assert table in out and all(label in table for label in labels)
@@ -98,11 +99,14 @@ def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_pa
     arguments = ["--problem=quadratic", "--dimension=2", "--test_episodes=2", "--tuning_episodes=1"]
     arguments += ["--optimizers=sgd,quadratic", f"--out={tmp_path}"]
     first, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
-    curves = (tmp_path / "curves.csv.gz").read_bytes()
+    before = pd.read_csv(tmp_path / "episodes.csv")
     assert "rates tried" in first
     second, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
     assert "as measured before" in second and "rates tried" not in second
-    assert (tmp_path / "curves.csv.gz").read_bytes() == curves
+    again = pd.read_csv(tmp_path / "episodes.csv")
+    sgd = before["optimizer"].str.startswith("SGD")
+    assert sgd.sum() == 2
+    pd.testing.assert_frame_equal(again[sgd], before[sgd])
     assert json.loads((tmp_path / "run.json").read_text())["reused"]
     for other in (["--num_steps=11"], ["--num_steps=11", "--noreuse"]):
         third, _ = finish(start("evaluate.py", *arguments, *other))

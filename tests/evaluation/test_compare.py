@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset
-from learned_optimizer.evaluation import Comparison, compare, format_table, summarize
-from learned_optimizer.evaluation.compare import FIRST_LOSSES
+from learned_optimizer.evaluation import BASELINES, Baseline, Comparison, compare, format_table
+from learned_optimizer.evaluation.baselines import TUNED
+from learned_optimizer.evaluation.compare import TEST_STREAM
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
+from learned_optimizer.evaluation.record import FIRST_LOSSES
+from learned_optimizer.evaluation.summary import summarize_measures
 from learned_optimizer.presets import PresetError
 from learned_optimizer.problems import Quadratic
 
@@ -84,9 +87,7 @@ def test_what_was_saved_is_read_again_under_the_same_conditions_only(comparison,
     assert load_comparison(tmp_path) is None
     save_comparison(tmp_path, result, {"seed": 0})
     again = load_comparison(tmp_path, {"seed": 0})
-    assert again.tuned == result.tuned and list(again.curves) == list(result.curves)
-    for label, curves in result.curves.items():
-        np.testing.assert_array_equal(again.curves[label], curves)
+    assert again.tuned == result.tuned and list(again.records) == list(result.curves) and not again.curves
     assert load_comparison(tmp_path, {"seed": 1}) is None
     (tmp_path / "run.json").write_text("[1]")
     assert load_comparison(tmp_path) is None
@@ -185,12 +186,13 @@ def test_metrics_are_those_of_the_parameters_at_the_end(tmp_path):
     np.testing.assert_allclose(result.metrics[label]["test_first"], expected, rtol=1e-6)
     save_comparison(tmp_path, result, {})
     known = load_comparison(tmp_path)
-    np.testing.assert_array_equal(known.metrics[label]["test_first"], result.metrics[label]["test_first"])
+    np.testing.assert_allclose(known.metrics[label]["test_first"], result.metrics[label]["test_first"], rtol=1e-5)
     again = compare(problem, ["sgd"], known=known, **ARGUMENTS)
-    np.testing.assert_array_equal(again.metrics[label]["test_first"], result.metrics[label]["test_first"])
-    row = summarize(again.curves, again.tuned, again.metrics).loc[label]
-    assert row["test_first"] == pytest.approx(np.mean(expected)) and row["test_first_ci"] > 0
-    assert "test first" in format_table(summarize(again.curves, again.tuned, again.metrics))
+    assert label not in again.curves
+    np.testing.assert_array_equal(again.metrics[label]["test_first"], known.metrics[label]["test_first"])
+    row = (table := summarize_measures(again.measures, again.tuned, again.metrics)).loc[label]
+    assert row["test_first"] == pytest.approx(np.mean(expected), rel=1e-5) and row["test_first_ci"] > 0
+    assert "test first" in format_table(table)
 
 
 def test_the_runs_in_a_folder_take_the_episodes_in_turn(problem, tmp_path):
@@ -215,3 +217,31 @@ def test_an_optimizer_named_twice_is_refused(problem):
 def test_an_unknown_optimizer_is_refused_with_the_names_that_exist(problem):
     with pytest.raises(PresetError, match="no preset 'sdg'.*sgd.*adam"):
         compare(problem, ["sdg"])
+
+
+def test_optimizers_of_ones_own_take_part(problem, preset):
+    """A preset that is no file, a Keras optimizer, a baseline with a rate to tune, each as it does alone."""
+    rule = CoordinatewiseLSTM((2,), preprocessing="none")
+    mine = Preset(rule, rule.initial_weights(), {"description": "of this test"})
+    searched = Baseline("mine", "Mine", lambda: keras.optimizers.SGD(momentum=0.5), TUNED, (-2, 0))
+    result = compare(
+        problem, {"φ": mine, "Nadam": lambda: keras.optimizers.Nadam(0.1), "": searched, "sgd": "sgd"}, **ARGUMENTS
+    )
+    labels = list(result.curves)
+    assert labels[:2] == ["φ", "Nadam"] and labels[2].startswith("Mine (") and labels[3].startswith("SGD (")
+    assert list(result.tuned) == labels[2:]
+    np.testing.assert_array_equal(result.curves["φ"], compare(problem, [preset], **ARGUMENTS).curves[preset])
+    nadam = Episodes(problem, keras.optimizers.Nadam(0.1)).run(make_seeds(0, TEST_STREAM, 3), 4)
+    np.testing.assert_array_equal(result.curves["Nadam"], nadam)
+    assert list(compare(problem, [mine, searched], **ARGUMENTS).curves)[0] == "of this test"
+
+
+@pytest.mark.parametrize("optimizers, message", [
+    ([lambda: keras.optimizers.Adam()], "needs a label"),
+    ({"mine": keras.optimizers.Adam()}, "a function that gives a new Keras optimizer.*Received"),
+    ({"mine": 3}, "Received: 3"),
+    (["adam", BASELINES["adam"]], "named twice"),
+])  # fmt: skip
+def test_optimizers_that_cannot_be(problem, optimizers, message):
+    with pytest.raises(ValueError, match=message):
+        compare(problem, optimizers, **ARGUMENTS)

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
-from learned_optimizer.evaluation.baselines import BASELINES
+from learned_optimizer.evaluation.baselines import BASELINES, cosine
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.meta_training.unroll import sample
-from learned_optimizer.problems import MLPClassifier, Quadratic
+from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic
 
 NUM_STEPS = 6
 SEEDS = make_seeds(seed=0, stream=2, count=2)
@@ -56,7 +56,7 @@ def numpy_curve(problem, seed, update, rate):
 def test_baselines_follow_numpy_with_fresh_slots_and_any_rate(name, update, problem, monkeypatch):
     # The episode's seed as it is, so that the quadratics can be drawn again here.
     monkeypatch.setattr("learned_optimizer.evaluation.episodes.sample", lambda problem, seed: problem.sample(seed))
-    episodes = Episodes(problem, BASELINES[name]())
+    episodes = Episodes(problem, BASELINES[name].make())
     for rate in (0.3, 0.05):
         expected = [numpy_curve(problem, seed, update, rate) for seed in SEEDS]
         np.testing.assert_allclose(episodes.run(SEEDS, NUM_STEPS, rate), expected, rtol=1e-4)
@@ -65,7 +65,7 @@ def test_baselines_follow_numpy_with_fresh_slots_and_any_rate(name, update, prob
 def test_optimizers_meet_the_same_parameters_and_minibatches():
     problem = MLPClassifier("digits", (2,), batch_size=4)
     # Without a step the losses tell of θ_0 and of the minibatches alone.
-    standing = [Episodes(problem, optimizer) for optimizer in (keras.optimizers.SGD(), BASELINES["adam"]())]
+    standing = [Episodes(problem, optimizer) for optimizer in (keras.optimizers.SGD(), BASELINES["adam"].make())]
     first, second = (episodes.run(SEEDS, NUM_STEPS, 0.0) for episodes in standing)
     np.testing.assert_array_equal(first, second)
     assert len(np.unique(first)) == first.size
@@ -90,3 +90,72 @@ def test_a_learned_optimizer_runs_as_its_rule_does(problem):
 def test_streams_do_not_meet_each_others_episodes():
     seeds = [tuple(seed.numpy()) for stream in range(4) for seed in make_seeds(0, stream, 25)]
     assert len(set(seeds)) == 100
+
+
+@pytest.mark.parametrize("num_steps", [NUM_STEPS, 3])
+def test_a_rate_that_decays_ends_with_the_episode(num_steps, problem, monkeypatch):
+    """SGD by hand, whose rate falls by the cosine from its value to 0 over the steps that are made."""
+    monkeypatch.setattr("learned_optimizer.evaluation.episodes.sample", lambda problem, seed: problem.sample(seed))
+    steps = iter(range(num_steps))
+
+    def decaying(gradient, state, rate):
+        return -rate * 0.5 * (1 + np.cos(np.pi * next(steps) / num_steps)) * gradient, state
+
+    monkeypatch.setattr("test_episodes.NUM_STEPS", num_steps)
+    expected = numpy_curve(problem, SEEDS[0], decaying, 0.3)
+    episodes = Episodes(problem, keras.optimizers.SGD(), cosine)
+    for _ in range(2):
+        np.testing.assert_allclose(episodes.run(SEEDS[:1], num_steps, 0.3)[0], expected, rtol=1e-4)
+
+
+def test_decay_needs_a_rate_that_can_be_set(problem):
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    with pytest.raises(ValueError, match="`decay`.*has a schedule"):
+        Episodes(problem, keras.optimizers.SGD(schedule), cosine)
+
+
+@pytest.mark.parametrize(
+    "make, averages",
+    [
+        (lambda: keras.optimizers.Adam(0.01), False),
+        (lambda: keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.8), True),
+        (lambda: BASELINES["schedule-free"].make(), True),
+        (lambda: LearnedOptimizer(), True),
+        (lambda: LearnedOptimizer(average=False), False),
+    ],
+    ids=["adam", "ema", "schedule-free", "general", "general at θ"],
+)
+def test_what_fit_would_leave_is_measured(make, averages):
+    """Against `evaluate` of a model with the weights of `parameters`, and after the same hook as `fit` has."""
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    y = x @ np.array([[1.0], [-2.0], [0.5]], "float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    problem = KerasProblem(model, (x, y), "mse", batch_size=8, test_data=(x[:10], y[:10]))
+    optimizer = make()
+    episodes = Episodes(problem, optimizer)
+    curves = episodes.run(SEEDS, 30)
+    metrics = episodes.metrics
+    assert metrics["test_loss"].shape == metrics["step_ms"].shape == (2,)
+    assert metrics["step_ms"].min() > 0
+    assert ("last_test_loss" in metrics) == averages
+    model.compile(loss="mse")
+
+    def test_loss():
+        model.set_weights(episodes.parameters)
+        return model.evaluate(x[:10], y[:10], verbose=0)
+
+    name = "last_test_loss" if averages else "test_loss"
+    assert metrics[name][-1] == pytest.approx(test_loss(), rel=1e-5)
+    np.testing.assert_array_equal(episodes.run(SEEDS, 30), curves)
+
+
+@pytest.mark.parametrize("make", [lambda: keras.optimizers.SGD(1e30), lambda: BASELINES["schedule-free"].make()])
+def test_weights_that_are_no_numbers_are_measured_too(make):
+    """Whether an optimizer averages is not decided by NaN, which equals nothing."""
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
+    problem = KerasProblem(model, (x, x[:, :1]), "mse", batch_size=4, test_data=(x, x[:, :1]))
+    episodes = Episodes(problem, make())
+    episodes.run(SEEDS, 20, 1e30)
+    assert not np.isfinite(episodes.metrics["test_loss"]).any()
+    assert "last_test_loss" not in episodes.metrics

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from learned_optimizer.evaluation.baselines import BASELINES, DEFAULTS, FIRST_DECADES, LABELS, rate
+from learned_optimizer.evaluation.baselines import BASELINES, GROUPS, Baseline, baseline_of, rate
 from learned_optimizer.evaluation.tuning import MAX_DECADES, final_loss, mean_loss, tune
 
 
@@ -91,6 +91,23 @@ def test_rates_are_short_enough_for_a_table():
     assert [rate(k) for k in range(-3, 4)] == [0.1, 0.22, 0.46, 1.0, 2.2, 4.6, 10.0]
 
 
-def test_every_baseline_is_searched_over_five_decades_and_has_a_label():
-    assert BASELINES.keys() == FIRST_DECADES.keys() == LABELS.keys() - DEFAULTS.keys()
-    assert all(high - low == 5 for low, high in FIRST_DECADES.values())
+def test_every_baseline_of_a_tuned_group_is_searched_over_five_decades():
+    searched = {name: baseline.first_decades for name, baseline in BASELINES.items() if baseline.first_decades}
+    assert all(high - low == 5 for low, high in searched.values())
+    assert {BASELINES[name].group for name in searched} == set(GROUPS[2:])
+    assert {baseline.group for baseline in BASELINES.values()} == set(GROUPS)
+
+
+def test_a_label_tells_its_baseline():
+    for name, baseline in BASELINES.items():
+        assert baseline_of(baseline.label_at(None)) == baseline_of(baseline.label_at(0.0022)) == name
+    assert baseline_of("general") is baseline_of("runs/adam (1)") is None
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"label": "Mine (0.1)"}, "no parentheses.*Mine"),
+    ({"group": "best"}, "`group` must be one of.*best"),
+])  # fmt: skip
+def test_baselines_that_cannot_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Baseline(**({"name": "mine", "label": "Mine", "make": lambda: None} | arguments))

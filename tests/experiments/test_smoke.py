@@ -9,7 +9,7 @@ import pytest
 from learned_optimizer.experiments import EXPERIMENTS
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.problems import DatasetUnavailableError, load_images
-from learned_optimizer.problems.tasks import TASKS
+from learned_optimizer.problems.suites import TASKS
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +43,7 @@ def test_all_experiments_on_a_problem(problem, tmp_path):
     result = run(*names, "--smoke", f"--out={tmp_path}", f"--runs={tmp_path / 'runs'}")
     assert result.returncode == 0, result.stderr
     for name in names:
-        assert list((tmp_path / name).rglob("curves.csv.gz"))
+        assert list((tmp_path / name).rglob("episodes.csv"))
         assert list((tmp_path / name).rglob("run.json"))
         assert list((tmp_path / name).rglob("*.png"))
 

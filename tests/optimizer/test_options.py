@@ -1,10 +1,14 @@
 """The options that every Keras optimizer has: each equals its definition, done by hand."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contract import compiled, losses, network, path, value, values, weights
+from contract import compiled, learned, losses, network, path, tensorwise, value, values, weights
+
+from learned_optimizer import LearnedOptimizer
 
 GRADIENTS = np.random.default_rng(1).normal(0, 3, (6, 4)).astype("float32")
 START = np.linspace(-1, 1, 4).astype("float32")
@@ -34,7 +38,10 @@ def test_only_one_kind_of_clipping(make_optimizer):
 
 
 def test_weight_decay_and_its_exclusions(make_optimizer):
-    """Decay is decoupled: θ ← θ − learning_rate · weight_decay · θ before the update, which does not see it."""
+    """Decay is decoupled: θ ← θ − weight_decay · RMS(g) · θ beside the update g, which does not see it.
+
+    In AdamW it is the learning rate in place of RMS(g), which is the same in a first step.
+    """
 
     def updated(**arguments):
         variables = [keras.Variable([2.0], name=name) for name in ("kernel", "bias", "listed")]
@@ -43,7 +50,63 @@ def test_weight_decay_and_its_exclusions(make_optimizer):
         optimizer.apply([tf.constant([0.5])] * 3, variables)
         return np.ravel(values(variables))
 
-    np.testing.assert_allclose(updated(weight_decay=0.3) - updated(), [-0.1 * 0.3 * 2, 0, 0], atol=1e-6)
+    size = np.abs(updated()[0] - 2)
+    assert size > 1e-5
+    np.testing.assert_allclose(updated(weight_decay=3.0) - updated(), [-3.0 * size * 2, 0, 0], rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [learned, tensorwise])
+def test_weight_decay_is_in_proportion_to_the_update_of_a_tensor(make):
+    """Also where a rate, a schedule or a missing gradient changes that; a coordinate that stays does not decay."""
+    start = np.array([[1.0, -2.0], [3.0, -4.0]], "float32")
+    gradient = np.array([[0.5, -0.1], [np.nan, 2.0]], "float32")
+
+    def updated(**arguments):
+        variable = keras.Variable(start)
+        make(learning_rate=0.5, **arguments).apply([tf.constant(gradient)], [variable])
+        return value(variable)
+
+    update = updated() - start
+    expected = update - 0.7 * np.sqrt(np.mean(update**2)) * start * np.isfinite(gradient)
+    np.testing.assert_allclose(updated(weight_decay=0.7) - start, expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_array_equal(updated(weight_decay=0.7, nonfinite="skip_step"), start)
+
+
+@pytest.mark.parametrize("rate", [-1, -1e-9, math.nan, math.inf])
+def test_rates_that_cannot_be(rate):
+    with pytest.raises(ValueError, match=f"`learning_rate`.*at least 0.*Received: {rate}"):
+        learned(learning_rate=rate)
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.01, 0.0])
+def test_the_rate_of_another_optimizer_is_warned_of(rate):
+    with pytest.warns(UserWarning, match="leave it out"):
+        optimizer = learned(learning_rate=rate)
+    # But not where a model is loaded whose rate has come down.
+    again = type(optimizer).from_config(optimizer.get_config())
+    assert float(value(again.learning_rate)) == pytest.approx(rate)
+
+
+def test_fine_tuning_begins_with_a_tenth_of_the_step():
+    def first_step(**arguments):
+        variable = keras.Variable(START)
+        optimizer = LearnedOptimizer(**arguments)
+        optimizer.apply([tf.constant(GRADIENTS[0])], [variable])
+        return value(variable) - START, optimizer
+
+    step, _ = first_step()
+    tuned, optimizer = first_step(fine_tuning=True)
+    assert np.abs(step).min() > 1e-5
+    np.testing.assert_allclose(tuned, step / 10, rtol=1e-3, atol=1e-7)
+    again = LearnedOptimizer.from_config(optimizer.get_config())
+    assert again.preset.rule.get_config() == optimizer.preset.rule.get_config()
+    with pytest.raises(ValueError, match="CoordinatewiseLSTM has no variant for fine-tuning.*learning_rate"):
+        learned(fine_tuning=True)
+
+
+@pytest.mark.parametrize("rate", [1, 0.2, 0.03])
+def test_factors_are_not_warned_of(rate):
+    assert float(value(learned(learning_rate=rate).learning_rate)) == pytest.approx(rate)
 
 
 def test_moving_average(make_optimizer):

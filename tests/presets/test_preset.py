@@ -1,3 +1,5 @@
+import base64
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +9,7 @@ import safetensors.numpy
 from learned_optimizer import CoordinatewiseLSTM, presets
 from learned_optimizer.files import replaced_directory, replaced_file
 from learned_optimizer.presets import Preset, PresetError
+from learned_optimizer.presets.library import FORMER_NAMES
 from learned_optimizer.presets.preset import CARD, CONFIG, WEIGHTS
 
 CARD_CONTENT = {"description": "trained on nothing, with φ = 1/3", "seed": 3, "results": {"evaluate.py": "| table |"}}
@@ -45,7 +48,22 @@ class TestRoundTrip:
         assert_same(preset, presets.load(tmp_path / "run"))
 
     def test_through_json(self, preset):
-        assert_same(preset, Preset.from_config(json.loads(json.dumps(preset.get_config()))))
+        """Of the card only the description, since every saved model carries it."""
+        described = dataclasses.replace(preset, card={"description": preset.card["description"]})
+        assert_same(described, Preset.from_config(json.loads(json.dumps(preset.get_config()))))
+
+    def test_json_of_an_earlier_version(self, preset):
+        config = preset.get_config() | {"card": CARD_CONTENT}
+        del config["sha256"]
+        assert_same(preset, Preset.from_config(json.loads(json.dumps(config))))
+
+    def test_damaged_json_is_refused(self, preset):
+        config = preset.get_config()
+        name = next(iter(config["phi"]))
+        other = np.ones(config["phi"][name]["shape"], "<f4")
+        config["phi"][name]["float32"] = base64.b64encode(other.tobytes()).decode()
+        with pytest.raises(PresetError, match="damaged.*SHA-256"):
+            Preset.from_config(config)
 
     def test_saving_again_replaces_the_whole_folder(self, preset, folder):
         rule = CoordinatewiseLSTM((4,))
@@ -161,6 +179,21 @@ def test_of_a_folder_of_several_runs_one_is_to_be_named(preset, tmp_path):
 def test_shipped_presets_can_be_loaded_and_say_what_they_are(name):
     preset = presets.load(name)
     assert presets.list()[name] == preset.card["description"] != ""
+
+
+@pytest.mark.parametrize("former", FORMER_NAMES)
+def test_names_of_earlier_versions_still_load(former):
+    assert former not in presets.names()
+    assert presets.load(former).fingerprint == presets.load(FORMER_NAMES[former]).fingerprint
+
+
+def test_the_default_says_that_it_was_not_meta_trained():
+    """Its φ is that which its rule begins with: what no meta-training has changed."""
+    preset = presets.load(presets.DEFAULT)
+    initial = preset.rule.initial_weights()
+    trained = any(not np.array_equal(value, initial[name]) for name, value in preset.weights.items())
+    assert preset.card["meta_trained"] == trained
+    assert ("not meta-trained" in preset.card["description"]) == (not trained)
 
 
 class TestFiles:

@@ -173,3 +173,23 @@ def test_sparse_gradients_equal_dense_ones():
 
 def test_data_is_what_it_was():
     assert (X.shape, Y.max()) == ((24, 6), 2)
+
+
+def test_average(tmp_path):
+    """`fit` leaves it in the model, evaluates it between epochs if asked, and goes on from θ."""
+    whole, parted, swapped = (compiled(tensorwise()) for _ in range(3))
+    expected = losses(whole, epochs=4)
+    received = losses(parted, epochs=2)
+    assert parted.optimizer.holds_average
+    average = parted.evaluate(X, Y, verbose=0)
+    parted.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.evaluate(X, Y, verbose=0), average, rtol=1e-5)
+    for model in (parted, loaded):
+        np.testing.assert_allclose(received + losses(model, epochs=2), expected, rtol=1e-4)
+    history = swapped.fit(
+        X, Y, batch_size=8, epochs=4, shuffle=False, verbose=0, validation_data=(X, Y),
+        callbacks=[learned_optimizer.SwapAverageWeights()],
+    ).history  # fmt: skip
+    np.testing.assert_allclose(history["loss"], expected, rtol=1e-4)
+    np.testing.assert_allclose(history["val_loss"][1], average, rtol=1e-4)

@@ -69,6 +69,7 @@ def test_custom_loop(make_optimizer):
     for _ in range(2):
         for x, y in strategy.experimental_distribute_dataset(data):
             strategy.run(step, (x, y))
+    optimizer.finalize_variable_values(model.trainable_variables)  # As `fit` does.
     np.testing.assert_allclose(weights(model), weights(single), rtol=1e-4, atol=1e-5)
 
 

@@ -1,0 +1,1 @@
+"""What the how-to pages quote: a module for each page, which `measure.py` runs."""

@@ -1,0 +1,69 @@
+"""The experiment that finds the one rate of Adam, of the baseline `adam-calibrated`, and its page."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from learned_optimizer.evaluation.calibration import best_rate, calibrate
+from learned_optimizer.files import replaced_file
+from learned_optimizer.problems.suites import small_tasks
+
+CALIBRATION = "calibration"
+TABLE = "calibration.csv"
+SMOKE = {"num_steps": 10, "episodes": 1}
+
+
+def run_calibration(folder: Path, commit: str | None = None, smoke: bool = False) -> float:
+    """Measures Adam at each rate on the tasks of meta-training, writes table and page, and returns the best rate.
+
+    Args:
+        folder: Folder for the results.
+        commit: Commit of the code, for the record.
+        smoke: Whether to make a few steps on two of the tasks only.
+    """
+    problems = {f"small-task-{number}": problem for number, problem in enumerate(small_tasks())}
+    if smoke:
+        problems = dict(list(problems.items())[:2])
+    table = calibrate(problems, **(SMOKE if smoke else {}), report=lambda line: print(f"  {line}", flush=True))
+    with replaced_file(folder / TABLE) as path:
+        table.to_csv(path, index=False, float_format="%.6g")
+    with replaced_file(folder / "run.json") as path:
+        record = {"command": f"experiments.py {CALIBRATION}", "seed": 0, "commit": commit}
+        path.write_text(json.dumps(record, indent=2) + "\n")
+    with replaced_file(folder / "README.md") as path:
+        path.write_text(page(table))
+    print(f"The rate that is best for all of them is {best_rate(table):g}. Written: {folder}")
+    return best_rate(table)
+
+
+def page(table: pd.DataFrame) -> str:
+    """The page of the experiment, from the table that `calibrate` makes."""
+    medians, means, worst = (table.groupby("rate")["log_ratio"].agg(how).map(_exp) for how in ("median", "mean", "max"))
+    rows = [f"| {rate:g} | {medians[rate]:.3g} | {means[rate]:.3g} | {worst[rate]:.3g} |" for rate in means.index]
+    return "\n".join(
+        [
+            f"# {CALIBRATION}",
+            "",
+            "The baseline `adam-calibrated` is Adam with one learning rate for all tasks. It is the rate that is best",
+            f"for the {table['problem'].nunique()} tasks of `small-tasks` together, which presets are meta-trained on.",
+            "A final loss is divided by that of the best rate for its task. The median over tasks decides. On tasks",
+            "that are learned by heart ratios are by the thousand, and would decide a mean alone.",
+            "",
+            "    python experiments.py calibration",
+            "",
+            f"The best rate is **{best_rate(table):g}**.",
+            "",
+            "| rate | final loss / best: median of tasks | geometric mean | worst task |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))

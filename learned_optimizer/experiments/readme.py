@@ -1,0 +1,141 @@
+"""The figures on the first page: parts of the README that are written from the results."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from learned_optimizer.evaluation.baselines import GROUPS, NOTHING, baseline_of
+from learned_optimizer.experiments.experiment import Experiment
+from learned_optimizer.experiments.generalization import OVERVIEW, SUITE
+from learned_optimizer.experiments.headline import folders_of, headline_of
+
+HELD_OUT = "held-out"
+# Experiments with a meta-trained preset that the first page shows.
+SHOWN = (
+    "quadratic",
+    "mnist",
+    "mnist-200",
+    "mnist-1000",
+    "mnist-40",
+    "mnist-2layer",
+    "digits",
+    "neural-art-128",
+    "neural-art",
+    "mnist-relu",
+    "cifar10",
+)
+
+
+def with_figures(text: str, results: Path, experiments: Mapping[str, Experiment]) -> str:
+    """The README's text, with what stands between `<!-- NAME -->` and `<!-- /NAME -->` as the results say."""
+    for name, block in blocks(results, experiments).items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, between, rest = text.partition(begin)
+        _, closing, after = rest.partition(end)
+        if between and closing:
+            text = f"{before}{begin}{block}\n{end}{after}"
+    return text
+
+
+def blocks(results: Path, experiments: Mapping[str, Experiment]) -> dict[str, str]:
+    """The parts of the README by name, of those experiments whose results are there."""
+    parts = {"meta-trained": _meta_trained(results, experiments)}
+    if (results / HELD_OUT / OVERVIEW).exists():
+        overview = pd.read_csv(results / HELD_OUT / OVERVIEW, index_col="optimizer")
+        suite = pd.read_csv(results / HELD_OUT / SUITE)
+        parts |= {"held-out": _held_out(overview), "place": _place(overview), "losses": _losses(suite, overview)}
+    return parts
+
+
+def _held_out(overview: pd.DataFrame) -> str:
+    """A table of the optimizers on the held-out suite, by group."""
+    columns = {
+        "final loss": lambda row: _interval(row, "final_geometric"),
+        "mean loss": lambda row: f"{row['mean_geometric']:.2f}",
+        "test loss": lambda row: _interval(row, "test_loss"),
+        "time a step": lambda row: f"{row['step_ms']:.1f}",
+        "`general` ends lower on": _wins,
+        "diverged": lambda row: f"{row['diverged']:.0%}",
+    }
+    lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    for group in GROUPS:
+        rows = overview[overview["group"] == group].sort_values("final_geometric")
+        if len(rows):
+            lines.append(f"| *{group}* |" + " |" * len(columns))
+        for title, row in rows.iterrows():
+            name = title if baseline_of(str(title)) else f"**`{title}`**"
+            lines.append("| " + " | ".join([str(name), *(make(row) for make in columns.values())]) + " |")
+    return "\n".join(lines)
+
+
+def _place(overview: pd.DataFrame) -> str:
+    """Where the default stands among all, and among those with nothing tuned."""
+    default = str(next(title for title in overview.index if baseline_of(title) is None))
+    own = overview.loc[default]
+    others = overview.drop(default)
+    lower = others[others["final_geometric"] < own["final_geometric"]]
+    untuned = others[others["group"] == NOTHING]
+    ahead = [str(title) for title in lower.index]
+    among = f"Of the {len(untuned) + 1} optimizers with nothing tuned it has the {_ordinal(untuned, own)} final loss"
+    among += f", and of all {len(overview)} the {_ordinal(others, own)}"
+    before = f"; before it {'is' if len(ahead) == 1 else 'are'} {_listed(ahead)}." if ahead else "."
+    test = others[others["test_loss"] < own["test_loss"]]
+    better = [str(title) for title in test.index]
+    after = f" Its test loss is the {_ordinal(others, own, 'test_loss')} of all" + (
+        f", after {_listed(better)}." if better else "."
+    )
+    return _wrapped(among + before + after)
+
+
+def _losses(suite: pd.DataFrame, overview: pd.DataFrame) -> str:
+    """The tasks on which the default ends above tuned Adam."""
+    default = str(next(title for title in overview.index if baseline_of(title) is None))
+    rows = suite[suite["optimizer"] == default].set_index("task")
+    sentences = []
+    for column, loss in (("final_to_adam", "Its final training loss"), ("test_loss_to_adam", "Its test loss")):
+        behind = rows[column].dropna().sort_values(ascending=False)
+        named = [f"`{task}` ({ratio:.2f})" for task, ratio in behind[behind > 1.05].items()]
+        where = f"on {len(named)} of {len(behind)} held-out tasks"
+        sentences.append(
+            f"{loss} is more than 5 % above that of tuned Adam {where}" + (f": {_listed(named)}." if named else ".")
+        )
+    return _wrapped(" ".join(sentences), first="- ", indent="  ")
+
+
+def _meta_trained(results: Path, experiments: Mapping[str, Experiment]) -> str:
+    """A row an experiment with a meta-trained preset."""
+    lines = ["| the paper's claim, or ours | here | ratio | to |", "| --- | --- | --- | --- |"]
+    for name in SHOWN:
+        folder = results / name
+        if folders_of(folder, experiments[name]):
+            headline = headline_of(folder, experiments[name])
+            ratio = "" if headline.ratio is None else "{:.3f} [{:.3f}, {:.3f}]".format(*headline.ratio)
+            claim = f"[{experiments[name].claim.rstrip('.')}](results/{name}/README.md)"
+            lines.append(f"| {claim} | {headline.verdict} | {ratio} | {headline.against.split(' (')[0]} |")
+    return "\n".join(lines)
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    return f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+
+
+def _wins(row: pd.Series) -> str:
+    decided = row["lower_tasks"] + row["higher_tasks"]
+    return f"{row['higher_tasks']:g} of {decided:g}" if decided else ""
+
+
+def _ordinal(others: pd.DataFrame, own: pd.Series, column: str = "final_geometric") -> str:
+    place = 1 + int((others[column] < own[column]).sum())
+    return {1: "lowest", 2: "second lowest", 3: "third lowest"}.get(place, f"{place}th lowest")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _wrapped(text: str, first: str = "", indent: str = "") -> str:
+    return textwrap.fill(text, 120, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)

@@ -1,0 +1,26 @@
+"""The mixture that rules are meta-trained on."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learned_optimizer.meta_training.unroll import start, unroll
+from learned_optimizer.problems.base import make_seed
+from learned_optimizer.problems.suites import small_tasks
+from learned_optimizer.rules import AdaptiveMLP
+
+SEEDS = tf.stack([make_seed(1), make_seed(2)])
+
+
+@pytest.mark.parametrize("problem", small_tasks(), ids=lambda problem: f"{type(problem).__name__}")
+def test_every_problem_is_learned_in_batches_of_episodes(problem):
+    # An untrained rule is schedule-free Adam.
+    rule = AdaptiveMLP(initial_step=0.01)
+    weights = {name: tf.constant(value) for name, value in rule.initial_weights().items()}
+    step = tf.function(lambda carry: unroll(problem, rule, weights, carry, 2))
+    carry = tf.function(lambda: start(problem, rule, SEEDS))()
+    losses = [carry.loss.numpy()]
+    for _ in range(20):
+        following, carry = step(carry)
+        losses.extend(following.numpy())
+    assert np.isfinite(losses).all() and np.mean(losses[-5:]) < 0.98 * np.mean(losses[:2])
