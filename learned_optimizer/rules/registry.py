@@ -50,9 +50,9 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     if rule is None:
         bare = name.split(">")[-1] if isinstance(name, str) else name
         raise UnknownRuleError(
-            f"No rule is called {name!r}: this version has {', '.join(sorted(RULES | HANDMADE))}. For a rule of your own, "
-            "decorate its class with @keras.saving.register_keras_serializable() and import it before loading, or "
-            f"load with custom_objects={{{bare!r}: the class}}."
+            f"No rule is called {name!r}: this version has {', '.join(sorted(RULES | HANDMADE))}. "
+            "For a rule of your own, decorate its class with @keras.saving.register_keras_serializable() and import it "
+            f"before loading, or load with custom_objects={{{bare!r}: the class}}."
         )
     if not _is_rule(rule):
         raise ValueError(
