@@ -179,5 +179,5 @@ def _serialize_member(member: Member) -> dict[str, Any]:
 
 def _deserialize_member(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Member:
     if "preset" in config:
-        return Preset.from_config(config["preset"])
+        return Preset.from_config(config["preset"], custom_objects)
     return keras.optimizers.deserialize(dict(config["optimizer"]), custom_objects=custom_objects)

@@ -496,7 +496,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """The optimizer that `get_config` described, without its slots."""
         config = dict(config)
         if isinstance(config.get("rule"), Mapping):
-            config["rule"] = Preset.from_config(config["rule"])
+            config["rule"] = Preset.from_config(config["rule"], custom_objects)
         if isinstance(config.get("groups"), Mapping):
             config["groups"] = Groups.from_config(config["groups"], custom_objects)
         with warnings.catch_warnings():

@@ -1,21 +1,21 @@
-"""What all commands do around their work."""
+"""The frame of every command: flags, messages, exit status."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 
 import tensorflow as tf
 from absl import app, flags, logging
 
+from learned_optimizer.provenance import commit
+
+__all__ = ["CommandError", "command_line", "commit", "reporting", "run", "run_on_names"]
+
 PACKAGE = "learned_optimizer"
-# What a result depends on: not results themselves, which are just being written, and no documents.
-CODE = (":(glob)learned_optimizer/**/*.py", ":(glob)**/*.safetensors", ":(glob)*.py", "setup.cfg", "pyproject.toml")
 
 
 class CommandError(Exception):
@@ -31,17 +31,6 @@ def reporting(*errors: type[Exception]) -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
-def commit() -> str | None:
-    """The commit of the checkout that this runs from, with a + if code was changed since; `None` elsewhere."""
-    git = ["git", "-C", str(Path(__file__).parents[2])]
-    try:
-        revision = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain", *CODE], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
-
-
 def command_line(values: flags.FlagValues, omit: Collection[str]) -> str:
     """The command as it can be typed again anywhere: the flags that were given, but for some that name local paths."""
     program = os.path.basename(sys.argv[0])
@@ -54,13 +43,22 @@ def command_line(values: flags.FlagValues, omit: Collection[str]) -> str:
     return shlex.join([program, *given])
 
 
-def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
-    """Parses the command line and calls `main`; a `CommandError` is printed as one line, with exit status 2."""
+def run(main: Callable[[], None], define_flags: Callable[[], None], usage: str | None = None) -> None:
+    """Parses the command line and calls `main`; a `CommandError` is printed as one line, with exit status 2.
+
+    Args:
+        main: Called once the flags are parsed.
+        define_flags: Called first, to define them.
+        usage: Text that is printed, with exit status 2, where no flag is given: no long work is begun by a slip.
+    """
+    if usage and not sys.argv[1:]:
+        print(usage, file=sys.stderr)
+        sys.exit(2)
     run_on_names(lambda names: _without_names(main, names), define_flags)
 
 
 def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> None:
-    """The same for a command that takes names beside its flags."""
+    """The same for a command that takes names beside its flags, and says itself what it needs."""
     define_flags()
     for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
         if module.startswith(PACKAGE):

@@ -16,6 +16,14 @@ from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.suites import TASKS
 
+USAGE = """\
+evaluate.py compares optimizers on a problem, which takes minutes. Say on which one, for example:
+
+  evaluate.py --problem=digits --optimizers=runs/digits,adam,sgd
+  evaluate.py --problem=mnist --optimizers=mnist,adam,sgd,nag,rmsprop
+  evaluate.py --problem=quadratic --num_steps=100 --out=results/quadratic
+
+evaluate.py --help lists all flags."""
 # Flags that do not touch the numbers of a baseline.
 NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
 
@@ -158,4 +166,4 @@ def _update_card(name: str, table: str, values: flags.FlagValues) -> None:
 
 def command() -> None:
     """The console script."""
-    run(main, define_flags)
+    run(main, define_flags, USAGE)

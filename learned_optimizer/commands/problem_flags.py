@@ -43,9 +43,9 @@ def define() -> None:
     flags.DEFINE_string(
         "problem",
         "digits",
-        "What is optimized: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the images "
-        "of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow Datasets "
-        "knows; or a task of a suite: "
+        "The problem to optimize: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the "
+        "images of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow "
+        "Datasets knows; or a task of a suite: "
         f"{', '.join(TASKS)}. For train.py, also 'small-tasks': a mixture of small networks, and quadratics.",
     )
     flags.DEFINE_enum(
@@ -54,42 +54,45 @@ def define() -> None:
         list(NETWORKS),
         "The classifier: a multilayer perceptron, or convolutions with max-pooling before the fully connected layers.",
     )
-    flags.DEFINE_list("channels", None, "Of each convolution; default: 16,16,16.")
+    flags.DEFINE_list("channels", None, "Filters of each convolution; default: 16,16,16.")
     flags.DEFINE_list(
         "hidden_sizes", None, "Units of each hidden layer, empty for none; default: 20, and 32 for --network=conv."
     )
     flags.DEFINE_enum(
-        "activation", None, list(ACTIVATIONS), "Of the hidden layers; default: sigmoid, and relu for --network=conv."
+        "activation",
+        None,
+        list(ACTIVATIONS),
+        "Activation of hidden layers; default: sigmoid, relu for --network=conv.",
     )
-    flags.DEFINE_boolean("batch_normalization", None, "Whether the convolutional network has it; default: it does.")
+    flags.DEFINE_boolean("batch_normalization", None, "Batch normalization in --network=conv; default: it has it.")
     flags.DEFINE_integer("batch_size", 128, "Examples in a minibatch.", lower_bound=1)
     flags.DEFINE_multi_enum(
         "initialization",
         ["normal"],
         list(INITIALIZATIONS),
-        "Of the network's parameters: N(0, stddev²) for weights and biases, or Glorot-uniform weights. Given "
-        "several times, each episode draws one.",
+        "Initial values of the network's parameters: N(0, stddev²) for weights and biases, or Glorot-uniform weights. "
+        "Given several times, each episode draws one.",
     )
     flags.DEFINE_float("stddev", 0.01, "Standard deviation of normal initial parameters.", lower_bound=0.0)
     flags.DEFINE_list("classes", None, "Labels of the classes that are told apart; default: all.")
-    flags.DEFINE_integer("examples", None, "How many of the split's examples to use; default: all.", lower_bound=1)
+    flags.DEFINE_integer("examples", None, "Number of examples of the split to use; default: all.", lower_bound=1)
     flags.DEFINE_integer("downscale", 1, "Factor by which images are made smaller, which costs less.", lower_bound=1)
     flags.DEFINE_enum(
-        "split", "train", list(SPLITS), "Which split of the data set, or which photograph, the episodes are drawn from."
+        "split", "train", list(SPLITS), "Split of the data set, or photograph, that the episodes are drawn from."
     )
-    flags.DEFINE_string("data_dir", None, "Where TensorFlow Datasets keeps its files; default: $TFDS_DATA_DIR.")
-    flags.DEFINE_integer("dimension", 10, "Of the quadratics.", lower_bound=1)
+    flags.DEFINE_string("data_dir", None, "Directory of TensorFlow Datasets; default: $TFDS_DATA_DIR.")
+    flags.DEFINE_integer("dimension", 10, "Dimension of the quadratics.", lower_bound=1)
     flags.DEFINE_integer("functions", 128, "Quadratics that are optimized side by side.", lower_bound=1)
     flags.DEFINE_integer("image_size", 64, "Height and width of the image of neural art.", lower_bound=8)
-    flags.DEFINE_string("style", "waves", f"Of neural art: {', '.join(STYLES)}, or the path of a picture.")
+    flags.DEFINE_string("style", "waves", f"Style of neural art: {', '.join(STYLES)}, or the path of a picture.")
     flags.DEFINE_string(
         "features",
         "cifar10",
-        "What content and style are compared by: 'cifar10', a small network that comes with this library; 'vgg19', "
-        "which Keras downloads; or the path of VGG-19's weights.",
+        "Network whose activations compare content and style: 'cifar10', a small network that comes with this library; "
+        "'vgg19', which Keras downloads; or the path of VGG-19's weights.",
     )
     flags.DEFINE_string("content", None, "A picture to draw contents from; default: scikit-learn's photographs.")
-    flags.DEFINE_enum("distribution", "gaussian", list(DISTRIBUTIONS), "Of the entries of the quadratics' W and y.")
+    flags.DEFINE_enum("distribution", "gaussian", list(DISTRIBUTIONS), "Distribution of the entries of W and y.")
 
 
 def build_all(values: flags.FlagValues) -> list[Problem]:

@@ -12,8 +12,16 @@ from absl import flags
 from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import CommandError, command_line, commit, reporting, run
 
-# What a resumed run may change: neither touches its numbers.
-FREE_ON_RESUME = ("run_dir", "resume", "max_minutes", "data_dir")
+USAGE = """\
+train.py meta-trains an optimizer on a problem, which takes from minutes to hours. Say on which one, for example:
+
+  train.py --problem=digits --epochs=6 --run_dir=runs/digits
+  train.py --problem=mnist --episode_length=100,200 --run_dir=runs/mnist
+  train.py --resume --run_dir=runs/mnist
+
+train.py --help lists all flags."""
+# Flags that belong to one call of the command: a resumed run does not take them over.
+OWN_TO_A_CALL = ("run_dir", "resume", "max_minutes", "data_dir")
 # The flags that each rule takes.
 RULE_FLAGS = {
     "CoordinatewiseLSTM": ("layers", "output_scale", "preprocessing", "p"),
@@ -33,12 +41,15 @@ def define_flags() -> None:
 
     problem_flags.define()
     flags.DEFINE_string("description", None, "One line for the card; default: what it was meta-trained on.")
-    flags.DEFINE_string("run_dir", None, "Where the run is kept; default: runs/PROBLEM-DATE-TIME.")
+    flags.DEFINE_string("run_dir", None, "Directory of the run; default: runs/PROBLEM-DATE-TIME.")
     flags.DEFINE_boolean("resume", False, "Go on with the run in --run_dir, under its own flags.")
     flags.DEFINE_enum("rule", "CoordinatewiseLSTM", list(RULES), "The update rule.")
     flags.DEFINE_list("layers", ["20", "20"], "Units of each LSTM layer of the rule.")
     flags.DEFINE_enum(
-        "preprocessing", None, list(PREPROCESSING), "Of gradients; default: none for quadratic, else log_and_sign."
+        "preprocessing",
+        None,
+        list(PREPROCESSING),
+        "Input preprocessing; default: none for quadratic, else log_and_sign.",
     )
     flags.DEFINE_float("p", 10.0, "Range of log_and_sign.", lower_bound=0.0)
     flags.DEFINE_float("output_scale", 0.1, "Factor on the rule's output.", lower_bound=0.0)
@@ -48,7 +59,12 @@ def define_flags() -> None:
         "Meta-train on coordinates that are rescaled at random, each by a factor between e^-r and e^r; 0 for not.",
         lower_bound=0.0,
     )
-    flags.DEFINE_enum("scaled", "coordinates", list(SCALED), "What --random_scaling draws a factor for.")
+    flags.DEFINE_enum(
+        "scaled",
+        "coordinates",
+        list(SCALED),
+        "Unit that has one factor of --random_scaling.",
+    )
     flags.DEFINE_string("initial_preset", None, "Start from this preset's rule and φ, by name or folder.")
     flags.DEFINE_list(
         "groups",
@@ -62,8 +78,13 @@ def define_flags() -> None:
         "Steps of an episode; or several, such as 100,200,500: the next is taken when --monitor stops improving.",
     )
     flags.DEFINE_integer("patience", 5, "Epochs without a better --monitor until the next --episode_length.", 1)
-    flags.DEFINE_integer("unroll_length", 20, "Steps that a meta-gradient is propagated through.", lower_bound=1)
-    flags.DEFINE_integer("episodes", 4, "Episodes in a batch, averaged in the meta-loss.", lower_bound=1)
+    flags.DEFINE_integer(
+        "unroll_length",
+        20,
+        "Truncation length: steps of an unroll.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("episodes", 4, "Episodes in a meta-batch, averaged in the meta-loss.", lower_bound=1)
     flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
     flags.DEFINE_boolean(
         "validation_meta_loss", False, "A meta-loss of examples not trained on: those that --examples leaves."
@@ -79,36 +100,41 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "coordinate_fraction", 1.0, "Part of the coordinates that a meta-gradient is estimated from.", 0.0, 1.0
     )
-    flags.DEFINE_boolean("recompute", False, "Compute the rule again in the backward pass: half the memory.")
+    flags.DEFINE_boolean("recompute", False, "Gradient checkpointing (remat) of the rule: half the memory.")
     flags.DEFINE_enum(
         "estimator",
         "backpropagation",
         list(ESTIMATORS),
-        "Of the meta-gradient: back-propagation through an unroll; evolution strategies, which see beyond it; or, as a "
-        "warm start, imitation of Adam.",
+        "Estimator of the meta-gradient: back-propagation through an unroll; evolution strategies (nres), which see "
+        "beyond it; or, as a warm start, imitation of Adam.",
     )
-    flags.DEFINE_float("teacher_learning_rate", 3e-3, "Of the Adam that --estimator=imitation learns from.", 0.0)
-    flags.DEFINE_float("perturbation", 0.01, "Deviation of the perturbations of --estimator=nres.", lower_bound=0.0)
+    flags.DEFINE_float("teacher_learning_rate", 3e-3, "Learning rate of the teacher of --estimator=imitation.", 0.0)
+    flags.DEFINE_float("perturbation", 0.01, "Sigma of --estimator=nres.", lower_bound=0.0)
     flags.DEFINE_boolean(
         "jit_compile", None, "Make a meta-step one XLA program; default: where a GPU is, and for nres."
     )
-    flags.DEFINE_float("learning_rate", 0.01, "Of Adam on φ, at the beginning.", lower_bound=0.0)
-    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Of the learning rate over all meta-steps.")
+    flags.DEFINE_float("learning_rate", 0.01, "Initial learning rate of Adam on φ.", lower_bound=0.0)
+    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Schedule of the learning rate over all meta-steps.")
     flags.DEFINE_float("clip_norm", 1.0, "Global norm that meta-gradients are clipped to; 0 for none.", lower_bound=0.0)
     flags.DEFINE_float(
-        "ema_momentum", 0.0, "Of a running mean of φ, which is validated and kept in its place; 0 for none.", 0.0, 1.0
+        "ema_momentum",
+        0.0,
+        "Momentum of a mean of φ, which is validated and kept in its place; 0 for none.",
+        0.0,
+        1.0,
     )
     flags.DEFINE_integer("epochs", 20, "Epochs of meta-training; φ is validated after each.", lower_bound=1)
-    flags.DEFINE_integer("rounds_per_epoch", 20, "Rounds, of as many steps as an episode, in an epoch.", lower_bound=1)
+    flags.DEFINE_integer("rounds_per_epoch", 20, "Meta-batches of whole episodes in an epoch.", lower_bound=1)
     flags.DEFINE_integer("validation_episodes", 8, "Episodes that φ is validated on.", lower_bound=1)
     flags.DEFINE_enum("monitor", "val_loss", list(MONITORS), "Validation loss that the best φ is chosen by.")
     flags.DEFINE_float("max_minutes", None, "Stop after so many minutes of meta-training.", lower_bound=0.0)
-    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", 0, 2**31 - 1)
+    flags.DEFINE_integer("seed", 0, "Seed for everything that is drawn at random.", 0, 2**31 - 1)
 
 
 def main() -> None:
     """Meta-trains under the flags, and says where the results are."""
     values = flags.FLAGS
+    from learned_optimizer.meta_training.record import DifferentRunError
     from learned_optimizer.meta_training.run import CONFIG, CheckpointError, Run
     from learned_optimizer.meta_training.schedule import make_schedule
     from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
@@ -116,8 +142,8 @@ def main() -> None:
     from learned_optimizer.problems.random_scaling import RandomScaling
     from learned_optimizer.problems.suites import MIXTURES
 
-    if values.resume:
-        _restore_flags(values, CONFIG)
+    # A run that is prolonged keeps the schedule that it was begun with, at whose end the rate stays.
+    scheduled_epochs = _restore_flags(values, CONFIG) if values.resume else values.epochs
     run_dir = Path(values.run_dir or f"runs/{values.problem}-{time.strftime('%Y%m%d-%H%M%S')}")
     with reporting(ValueError, OSError, DatasetUnavailableError):
         if values["scaled"].present and not values.random_scaling:
@@ -131,7 +157,7 @@ def main() -> None:
             scaled = [RandomScaling(problem, values.random_scaling, values.scaled) for problem in problems]
         rule = _initial_rule(values)
         lengths = problem_flags.parse_sizes("episode_length", values.episode_length)
-        meta_steps = values.epochs * values.rounds_per_epoch * max(1, lengths[-1] // values.unroll_length)
+        meta_steps = scheduled_epochs * values.rounds_per_epoch * max(1, lengths[-1] // values.unroll_length)
         trainer = MetaTrainer(
             scaled,
             rule,
@@ -163,12 +189,10 @@ def main() -> None:
                 "commit": commit(),
             },
         )
-        run_files = Run(run_dir, values.resume)
-        if not values.resume:
-            run_files.save_config(_flag_values(values))
+        run_files = Run(run_dir, values.resume, {"flags": _flag_values(values)})
     sizes = ", ".join(f"{problem.num_coordinates:,}" for problem in problems)
     print(f"Meta-training on {values.problem}: {sizes} coordinates. The run is in {run_dir}")
-    with reporting(NonFiniteMetaGradientError, CheckpointError):
+    with reporting(NonFiniteMetaGradientError, CheckpointError, DifferentRunError):
         trainer.fit(
             values.epochs,
             values.rounds_per_epoch,
@@ -225,24 +249,38 @@ def _flag_values(values: flags.FlagValues) -> dict[str, Any]:
     }
 
 
-def _restore_flags(values: flags.FlagValues, config_name: str) -> None:
+def _restore_flags(values: flags.FlagValues, config_name: str) -> int:
+    """Gives the flags the values that the run to resume has; returns the epochs that it was begun with."""
+    from learned_optimizer.meta_training.record import FREE_ON_RESUME
+
     if not values.run_dir:
         raise CommandError("--resume needs --run_dir, the directory of the run to go on with.")
     path = Path(values.run_dir) / config_name
     try:
-        recorded = json.loads(path.read_text())["flags"]
-    except (OSError, ValueError, KeyError) as error:
-        raise CommandError(f"There is no run to resume in {values.run_dir}: {config_name} cannot be read.") from error
-    for name, value in recorded.items():
-        if name in FREE_ON_RESUME or name not in values:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        recorded = config["flags"]
+        epochs = recorded.get("epochs", values["epochs"].default)
+        latest = config["resumptions"][-1]["epochs"] if config.get("resumptions") else epochs
+    except FileNotFoundError as error:
+        raise CommandError(f"There is no run to resume in {values.run_dir}: it has no {config_name}.") from error
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise CommandError(
+            f"There is no run to resume in {values.run_dir}: {config_name} cannot be read, or holds no flags, as of a "
+            "run that was begun from Python and is resumed from there."
+        ) from error
+    for name, value in (recorded | {"epochs": latest}).items():
+        if name in OWN_TO_A_CALL or name not in values:
             continue
         if values[name].present and values[name].value != value:
+            if name in FREE_ON_RESUME:
+                continue
             raise CommandError(f"--{name}={values[name].value} contradicts the run, which has {value}.")
         present = value != values[name].default
         values[name].value = value
         values[name].present = int(present)
+    return epochs
 
 
 def command() -> None:
     """The console script."""
-    run(main, define_flags)
+    run(main, define_flags, USAGE)

@@ -1,4 +1,4 @@
-"""What `MetaTrainer` takes, and what it refuses."""
+"""The ranges of the arguments of `MetaTrainer`, and which of them go together."""
 
 from __future__ import annotations
 

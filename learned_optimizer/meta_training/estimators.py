@@ -57,11 +57,11 @@ def make_estimator(
     Args:
         kind: One of `ESTIMATORS`; see `MetaTrainer`.
         loss: One of `META_LOSSES`.
-        deviation: Of the perturbations of `"nres"`.
-        teacher: Whom `"imitation"` imitates; None for the others.
-        jit_compile: Of `"nres"`, see `perturbed`.
+        deviation: Standard deviation σ of the perturbations of `"nres"`.
+        teacher: The optimizer that `"imitation"` imitates; None for the other kinds.
+        jit_compile: Whether the loop of `"nres"` is one XLA program; see `perturbed`.
         validation: Whether the meta-loss is that of validation batches.
-        **options: Of `unroll`, for `"backpropagation"`.
+        **options: Arguments of `unroll`, for `"backpropagation"`.
     """
     each = functools.partial(meta_loss, loss)
     if teacher:
@@ -89,9 +89,9 @@ def propagated(
         shares: The rules, each with its share of the coordinates.
         phi: φ of all of them.
         carry: Where the episodes stand.
-        num_steps: Of the unroll.
-        meta_loss: Of each episode, from the losses of the unroll and the initial one.
-        **options: Of `unroll`.
+        num_steps: Truncation length: the steps of the unroll.
+        meta_loss: Function of an unroll's losses and the initial loss that gives the meta-loss of each episode.
+        **options: Further arguments of `unroll`.
 
     Returns:
         The losses, `[num_steps, episodes]`; the gradient of the mean meta-loss, for each array of φ; and the carry.
@@ -123,15 +123,15 @@ def perturbed(
         shares: The rules, each with its share of the coordinates.
         phi: φ of all of them.
         carry: Where the episodes stand, both of a pair with the same seed.
-        num_steps: Of the unroll.
-        meta_loss: Of each episode, from the losses of the unroll and the initial one.
+        num_steps: Truncation length: the steps of the unroll.
+        meta_loss: Function of an unroll's losses and the initial loss that gives the meta-loss of each episode.
         deviation: σ.
         jit_compile: Whether the loop over the steps is one XLA program, which is up to twice as fast; `None`: where
             the problem is vectorized. A convolution is slower in such a program on a CPU.
         validation: Whether the losses are those of validation batches.
 
     Returns:
-        As of `propagated`.
+        The same as `propagated`.
     """
     # Outside of the compiled program, which would draw the noise again in each step.
     noise, weights = perturb(phi, carry.seeds, deviation)
@@ -160,11 +160,11 @@ def imitated(
         shares: The rules, each with its share of the coordinates.
         phi: φ of all of them.
         carry: Where the episodes stand, with the teacher as one share more.
-        num_steps: Of the unroll.
-        teacher: Whom to imitate.
+        num_steps: Truncation length: the steps of the unroll.
+        teacher: The optimizer to imitate.
 
     Returns:
-        As of `propagated`; in place of the losses, the mean squared differences of updates, in units of the
+        The same as `propagated`; in place of the losses, the mean squared differences of updates, in units of the
         teacher's learning rate.
     """
     with tf.GradientTape() as tape:

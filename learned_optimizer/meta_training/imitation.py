@@ -17,7 +17,7 @@ class Adam(CoordinatewiseRule):
         learning_rate: Its step size.
         beta_1: The decay of the mean of gradients.
         beta_2: The decay of the mean of their squares.
-        epsilon: What is added to the root of the latter.
+        epsilon: Constant that is added to the root of the latter.
     """
 
     def __init__(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7) -> None:

@@ -1,10 +1,16 @@
-"""The progress bar of a meta-training."""
+"""The progress bar of a meta-training: text in a terminal, a widget in a notebook."""
 
 from __future__ import annotations
 
 import math
+import warnings
 
-from tqdm import tqdm
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    # In a notebook without ipywidgets, where the bar is text as in a terminal.
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm
 
 
 class Progress:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import safetensors
@@ -17,6 +15,7 @@ import tensorflow as tf
 
 from learned_optimizer.files import replaced_file
 from learned_optimizer.presets.preset import Preset
+from learned_optimizer.provenance import commit, versions
 
 CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
 
@@ -28,24 +27,26 @@ class CheckpointError(ValueError):
 class Run:
     """The files of one meta-training.
 
-        config.json              flags and versions
+        config.json              problem, rule, all arguments, versions, commit, and the flags of a command
         history.csv              a row an epoch
         logs/                    the same for TensorBoard
         checkpoint.safetensors   where the run stands
         best/                    the best φ, as a preset: LearnedOptimizer("run/best")
 
     Args:
-        directory: Created if it does not exist.
+        directory: Folder of the run, created if it does not exist.
         resume: Whether a run is to be found there.
+        entries: Further entries of config.json, such as the flags of a command.
 
     Raises:
         FileExistsError: If there is a run already, and `resume` is false.
         FileNotFoundError: If there is none, and `resume` is true.
     """
 
-    def __init__(self, directory: str | Path, resume: bool = False) -> None:
+    def __init__(self, directory: str | Path, resume: bool = False, entries: Mapping[str, Any] | None = None) -> None:
         self.directory = Path(directory)
         self.resume = resume
+        self.entries = dict(entries or {})
         exists = (self.directory / CHECKPOINT).exists() or (self.directory / HISTORY).exists()
         if exists and not resume:
             raise FileExistsError(
@@ -56,16 +57,36 @@ class Run:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._writer: Any = None
 
-    def save_config(self, flags: Mapping[str, Any]) -> None:
-        """Writes the flags, with the versions that they run under."""
-        versions = {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        }
+    def save_config(self, config: Mapping[str, Any]) -> None:
+        """Writes config.json: what the run is, with the versions and the commit that it is made with."""
+        whole = {**config, **self.entries, "versions": versions(), "commit": commit()}
         with replaced_file(self.directory / CONFIG) as path:
-            path.write_text(json.dumps({"flags": dict(flags), "versions": versions}, indent=2) + "\n")
+            path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def load_config(self) -> dict[str, Any] | None:
+        """Reads config.json; `None` if there is none, as of runs that an earlier version began from Python.
+
+        Raises:
+            CheckpointError: If the file is damaged.
+        """
+        path = self.directory / CONFIG
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged: {error}") from error
+        if not isinstance(config, dict):
+            raise CheckpointError(f"{path} is damaged: it must hold a mapping. Received: {type(config).__name__}")
+        return config
+
+    def note_resumption(self, epochs: int) -> None:
+        """Adds to config.json that the run is resumed, until which epoch, and with which versions and commit."""
+        config = self.load_config() or {}
+        resumption = {"epochs": epochs, "versions": versions(), "commit": commit()}
+        with replaced_file(self.directory / CONFIG) as path:
+            whole = {**config, "resumptions": [*config.get("resumptions", []), resumption]}
+            path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def log(self, row: Mapping[str, float]) -> None:
         """Adds an epoch to the TensorBoard logs."""

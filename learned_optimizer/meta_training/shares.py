@@ -20,7 +20,7 @@ class Share(NamedTuple):
 
     Attributes:
         rule: The update rule.
-        indices: Its coordinates, into θ as one vector, `[size]`.
+        indices: The rule's coordinates, into θ as one vector, `[size]`.
         shapes: The shapes of the tensors that they are.
     """
 
@@ -35,7 +35,7 @@ def share_of_all(problem: Problem, rule: Rule) -> Share:
 
 
 class Parameter(NamedTuple):
-    """What a selector is asked of: the path and the shape of a tensor of θ."""
+    """A tensor of θ as a selector sees it: its path and its shape."""
 
     path: str
     shape: tuple[int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training import estimators
 from learned_optimizer.meta_training.arguments import check, several
+from learned_optimizer.meta_training.description import describe
 from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
-from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.record import check_same_run
+from learned_optimizer.meta_training.run import CheckpointError, Run
 from learned_optimizer.meta_training.shares import (
     Share,
     initial_preset,
@@ -36,6 +39,8 @@ from learned_optimizer.rules.base import Rule, TensorwiseRule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
+# The state of a checkpoint beside its arrays.
+PROGRESS = ("rounds", "seconds", "history", "consecutive_nonfinite", "rounds_begun", "stage", "epochs_without_gain")
 
 
 class NonFiniteMetaGradientError(RuntimeError):
@@ -60,7 +65,7 @@ class MetaTrainer:
     model.compile(optimizer=trainer.optimizer())
     ```
 
-    A round is a batch of episodes, truncated into unrolls; each unroll ends in a meta-step, one update of φ. After
+    A round is a meta-batch of episodes, truncated into unrolls; each unroll ends in a meta-step, one update of φ. After
     each epoch of some rounds φ is evaluated on fixed validation episodes, and the best φ is kept (Andrychowicz et al.,
     2016, section 3: truncated back-propagation, Adam on φ, early stopping).
 
@@ -69,23 +74,24 @@ class MetaTrainer:
             meta-loss each has the same weight, whatever its losses are.
         rule: The update rule, `CoordinatewiseLSTM()` if none is given; or a preset, whose φ is started from, and whose
             groups are meta-trained together.
-        groups: Pairs of a selector and the rule, or preset, that updates the parameters that it selects, with a φ of
-            its own; `rule` has the others. A selector is a rank, or a regular expression for a parameter's path.
-        validation_problem: What the validation episodes are drawn from, one problem or several; `problem`, with other
+        groups: Parameter groups: pairs of a selector and the rule, or preset, that updates the parameters that it
+            selects, with a φ of its own; `rule` has the others. A selector is a rank, or a regular expression for a
+            parameter's path.
+        validation_problem: The problem, or several, that the validation episodes are drawn from; `problem`, with other
             seeds, if none is given.
         episode_length: Steps of an episode; or several lengths, the first to begin with, and the next whenever
             `monitor` has not become better for `patience` epochs (Chen et al., 2020, arXiv:2010.09089). Validation
             episodes have the last length throughout.
-        patience: See `episode_length`.
-        unroll_length: Steps that the meta-gradient is propagated through; must divide `episode_length`.
-        episodes: Episodes in a batch, averaged in the meta-loss.
-        estimator: Of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`, evolution
-            strategies with one perturbation of φ for each pair of episodes, kept from its first step to its last and
-            taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
+        patience: Epochs without a better `monitor` until the next `episode_length`.
+        unroll_length: Truncation length: the steps of an unroll, which must divide `episode_length`.
+        episodes: Size of a meta-batch: its episodes are averaged in the meta-loss.
+        estimator: Estimator of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`,
+            evolution strategies with one perturbation of φ for each pair of episodes, kept from its first step to its
+            last and taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
             arXiv:2304.12180); or `"imitation"`, of the squared distance from the updates of Adam along Adam's own
             episodes, in units of its step size, as a warm start (Chen et al., 2020, arXiv:2010.09089).
-        perturbation: The standard deviation of a perturbation of φ in `"nres"`.
-        teacher_learning_rate: That of the Adam that `"imitation"` learns from.
+        perturbation: The standard deviation σ of a perturbation of φ in `"nres"`.
+        teacher_learning_rate: Learning rate of the Adam that `"imitation"` imitates.
         meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
             the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
             percent of a small loss, late in an episode, counts as much as a percent of a large one; or
@@ -98,24 +104,24 @@ class MetaTrainer:
             in ten steps, and then drowns all that other steps say (Metz et al., 2019, arXiv:1810.10180, show why;
             Pascanu et al., 2013, arXiv:1211.5063, clip the gradient of φ only, as `clip_norm` does).
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
-        recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
-            pass has stored: half the memory, for at most a tenth of the time.
+        recompute: Whether the rule is rematerialized in the backward pass (gradient checkpointing): half the memory,
+            for at most a tenth of the time.
         jit_compile: Whether a meta-step is one XLA program; `None`: where a GPU is. On a CPU that is half as fast as
             compiling the rule alone, as is done in any case, and takes minutes to compile. Of `"nres"` only the loop
             over an unroll's steps is, and by default, except for convolutions.
-        learning_rate: Of Adam on φ: a float, or a Keras schedule over meta-steps.
+        learning_rate: Learning rate of the meta-optimizer, Adam on φ: a float, or a Keras schedule over meta-steps.
         clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
-        ema_momentum: Of a running mean of φ over meta-steps, which is validated and kept in place of φ as it is after
-            the last of them, and in which the noise of the meta-gradients has cancelled (Polyak and Juditsky, 1992,
-            doi:10.1137/0330046); as Keras's optimizers have it. `None` for none.
-        validation_episodes: How many episodes φ is validated on.
-        monitor: What the best φ is chosen by: `"val_loss"`, the mean over the validation episodes,
+        ema_momentum: Momentum of a running mean of φ over meta-steps, which is validated and kept in place of φ as it
+            is after the last of them, and in which the noise of the meta-gradients has cancelled (Polyak and Juditsky,
+            1992, doi:10.1137/0330046); as Keras's optimizers have it. `None` for none.
+        validation_episodes: Number of episodes that φ is validated on.
+        monitor: Criterion of the best φ: `"val_loss"`, the mean over the validation episodes,
             `"val_final_loss"`, the mean over their last 10 steps, `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³), or
             `"val_normalized_loss"`, the mean of log(f(θ_t) / f(θ_0) + 0.1).
-        max_nonfinite: Meta-steps with an infinite or NaN gradient leave φ as it is and are counted; so many of them
-            in a row end the meta-training.
-        seed: Of everything that is drawn.
-        card: What the card of the best φ is to say beside what the trainer knows itself.
+        max_nonfinite: Number of meta-steps in a row with an infinite or NaN gradient that ends the meta-training. Each
+            of them leaves φ as it is, and is counted.
+        seed: Integer seed for everything that is drawn at random.
+        card: Entries of the card of the best φ beside those that the trainer makes itself.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -152,30 +158,36 @@ class MetaTrainer:
         card: Mapping[str, Any] | None = None,
     ) -> None:
         lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
+        rule = rule or CoordinatewiseLSTM()
+        arguments: dict[str, Any] = {
+            "episode_length": lengths,
+            "patience": patience,
+            "unroll_length": unroll_length,
+            "episodes": episodes,
+            "estimator": estimator,
+            "perturbation": perturbation,
+            "teacher_learning_rate": teacher_learning_rate,
+            "meta_loss": meta_loss,
+            "validation_meta_loss": validation_meta_loss,
+            "second_derivatives": second_derivatives,
+            "clip_adjoint": clip_adjoint,
+            "coordinate_fraction": coordinate_fraction,
+            "recompute": recompute,
+            "clip_norm": clip_norm,
+            "ema_momentum": ema_momentum,
+            "validation_episodes": validation_episodes,
+            "monitor": monitor,
+            "max_nonfinite": max_nonfinite,
+        }
         self.problems = several(problem)
         self.validation_problems = several(validation_problem or problem)
-        check(
-            problems=self.problems,
-            episode_length=lengths,
-            patience=patience,
-            unroll_length=unroll_length,
-            episodes=episodes,
-            estimator=estimator,
-            perturbation=perturbation,
-            teacher_learning_rate=teacher_learning_rate,
-            meta_loss=meta_loss,
-            validation_meta_loss=validation_meta_loss,
-            second_derivatives=second_derivatives,
-            clip_adjoint=clip_adjoint,
-            coordinate_fraction=coordinate_fraction,
-            recompute=recompute,
-            clip_norm=clip_norm,
-            ema_momentum=ema_momentum,
-            validation_episodes=validation_episodes,
-            monitor=monitor,
-            max_nonfinite=max_nonfinite,
-        )
-        initial = initial_preset(rule or CoordinatewiseLSTM(), groups, seed)
+        check(problems=self.problems, **arguments)
+        self._given = {
+            "rule": rule,
+            "groups": list(groups),
+            "arguments": arguments | {"jit_compile": jit_compile, "learning_rate": learning_rate, "seed": seed},
+        }
+        initial = initial_preset(rule, groups, seed)
         self.rule = initial.rule
         self.episode_lengths = lengths
         self.patience = patience
@@ -240,6 +252,17 @@ class MetaTrainer:
         """The best value of `monitor` so far; infinite before the first epoch."""
         return min((row[self.monitor] for row in self.history if np.isfinite(row[self.monitor])), default=np.inf)
 
+    def get_config(self) -> dict[str, Any]:
+        """The meta-training as config.json has it: problems, rule, groups, and all other arguments."""
+        same = all(map(operator.is_, self.problems, self.validation_problems))
+        same = same and len(self.problems) == len(self.validation_problems)
+        return {
+            "problem": describe(self.problems),
+            "validation_problem": None if same else describe(self.validation_problems),
+            **describe(self._given),
+            "card": describe(self.card),
+        }
+
     def preset(self) -> Preset:
         """The best φ with its rule, and a card that tells of its making."""
         made = {
@@ -269,10 +292,12 @@ class MetaTrainer:
         """Meta-trains until so many epochs have passed since the beginning.
 
         Args:
-            epochs: How many epochs in all, those before a resumption included.
+            epochs: Number of epochs in all, those before a resumption included.
             rounds_per_epoch: Rounds between two validations.
-            run_directory: Where history, logs, checkpoint and best φ are kept; nowhere if `None`.
+            run_directory: Directory for configuration, history, logs, checkpoint and best φ; `None` to keep nothing.
             resume: Whether to go on from the run directory's checkpoint, to the same numbers as without the stop.
+                Problem, rule and arguments must be those that the run was begun with; `record.FREE_ON_RESUME` lists
+                what may change.
             callbacks: Keras callbacks; their `model` is this trainer, and `model.stop_training = True` ends the fit.
             max_minutes: Stops after this much meta-training, earlier stretches of a resumed run included.
             verbose: 0 is silent, 1 shows a progress bar.
@@ -286,13 +311,14 @@ class MetaTrainer:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
                 saved.
             FileExistsError: If the run directory holds another run, and `resume` is false.
+            DifferentRunError: If it is to be resumed as another meta-training than the one that was begun.
             ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
         """
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         run = Run(run_directory, resume) if isinstance(run_directory, str | Path) else run_directory
-        if run and run.resume:
-            self._restore(*run.load_checkpoint())
+        if run:
+            self._begin(run, epochs, rounds_per_epoch)
         total = epochs * rounds_per_epoch
         callbacks = list(callbacks)
         for callback in callbacks:
@@ -350,12 +376,14 @@ class MetaTrainer:
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite.
         """
-        task = self._tasks[(self._rounds_begun - (self._carry is not None)) % len(self._tasks)]
+        number = (self._rounds_begun - (self._carry is not None)) % len(self._tasks)
+        task = self._tasks[number]
         if self._carry is None:
             self._carry = task.start(tf.stack(self._episode_seeds()))
             self._unrolls_left = self.episode_lengths[self._stage] // self.unroll_length
             self._rounds_begun += 1
-        loss, norm, self._carry = task.unroll(self._carry)
+        loss, norm, carry = task.unroll(self._carry)
+        self._carry = carry
         self._unrolls_left -= 1
         if not self._unrolls_left:
             self._carry = None
@@ -367,12 +395,24 @@ class MetaTrainer:
         self._consecutive_nonfinite += 1
         self._epoch_sums += (0, 0, 0, 1)
         if self._consecutive_nonfinite >= self.max_nonfinite:
-            raise NonFiniteMetaGradientError(
-                f"The meta-gradient was not finite for {self._consecutive_nonfinite} meta-steps in a row: the "
-                "optimizees diverge. A lower meta learning rate, a smaller output scale or a shorter episode may "
-                "help. The best φ so far is kept."
-            )
+            raise NonFiniteMetaGradientError(self._why_nonfinite(number, carry))
         return float(loss)
+
+    def _why_nonfinite(self, number: int, carry: Carry) -> str:
+        """The message on meta-gradients that are not finite, after an unroll of the problem of that number."""
+        times = f"for {self._consecutive_nonfinite} meta-steps in a row"
+        bad = ~np.isfinite(carry.initial_loss.numpy())
+        if not bad.any():
+            return (
+                f"The meta-gradient was not finite {times}: the optimizees diverge. A lower meta learning rate, a "
+                "smaller output scale or a shorter episode may help. The best φ so far is kept."
+            )
+        which = f"problem {number} ({type(self.problems[number]).__name__})"
+        return (
+            f"The meta-gradient was not finite {times}: the loss of {which} is not finite at θ_0, before any update, "
+            f"in {bad.sum()} of {bad.size} episodes. Look for NaN or infinity in its data, for labels out of range, "
+            f"and at the scale of its initial values. Received: {carry.initial_loss.numpy()[bad][0]}"
+        )
 
     def _round(self) -> float:
         losses = [self.meta_step()]
@@ -455,6 +495,17 @@ class MetaTrainer:
     ) -> tuple[tf.Tensor, Carry]:
         return advance(problem, shares, self._phi(), carry, self.unroll_length)
 
+    def _begin(self, run: Run, epochs: int, rounds_per_epoch: int) -> None:
+        """Writes what the run is; or goes on with it, where it is the same."""
+        config = self.get_config() | {"fit": {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}}
+        if not run.resume:
+            run.save_config(config)
+            return
+        arrays, state = run.load_checkpoint()
+        check_same_run(run.directory, run.load_config(), config)
+        self._restore(arrays, state)
+        run.note_resumption(epochs)
+
     def _save(self, run: Run) -> None:
         arrays = {f"phi/{name}": value for name, value in self.weights.items()}
         arrays |= {f"best/{name}": value for name, value in self.best_weights.items()}
@@ -474,24 +525,33 @@ class MetaTrainer:
         run.save_best(self.preset())
 
     def _restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+        """Takes over a checkpoint, all of it or, where it does not fit, nothing."""
         phi = {name.removeprefix("phi/"): value for name, value in arrays.items() if name.startswith("phi/")}
-        with_weights(self._initial, phi, {})  # Refuses those of another rule.
-        saved = [value for name, value in arrays.items() if name.startswith("adam/")]
-        if len(saved) != len(self._meta_optimizer.variables):
-            raise ValueError(
-                "The run to resume was begun "
-                f"{'without' if self._meta_optimizer.use_ema else 'with'} `ema_momentum`: resume it as it was begun."
+        best = {name.removeprefix("best/"): value for name, value in arrays.items() if name.startswith("best/")}
+        for weights in (phi, best):
+            with_weights(self._initial, weights, {})  # Refuses those of another rule.
+        adam = [value for name, value in arrays.items() if name.startswith("adam/")]
+        if len(adam) != len(self._meta_optimizer.variables):
+            raise CheckpointError(
+                f"The checkpoint holds {len(adam)} variables of the meta-optimizer, and "
+                f"{len(self._meta_optimizer.variables)} are expected: is `ema_momentum` as the run was begun?"
             )
-        for name, value in phi.items():
-            self._weights[name].assign(value)
-        self.best_weights = {n.removeprefix("best/"): v for n, v in arrays.items() if n.startswith("best/")}
-        for i, variable in enumerate(self._meta_optimizer.variables):
-            variable.assign(arrays[f"adam/{i}"])
-        self._epoch_sums = arrays["epoch_sums"].copy()
-        self.rounds = state["rounds"]
-        self.seconds = state["seconds"]
-        self.history = [dict(row) for row in state["history"]]
-        self._consecutive_nonfinite = state["consecutive_nonfinite"]
-        self._rounds_begun = state["rounds_begun"]
-        self._stage = state["stage"]
-        self._epochs_without_gain = state["epochs_without_gain"]
+        try:
+            pairs = [(variable, arrays[f"adam/{i}"]) for i, variable in enumerate(self._meta_optimizer.variables)]
+            epoch_sums = arrays["epoch_sums"].copy()
+            progress = {name: state[name] for name in PROGRESS}
+        except KeyError as error:
+            raise CheckpointError(f"The checkpoint is not one of this version: it has no {error}.") from error
+        if any(tuple(variable.shape) != value.shape for variable, value in pairs):
+            raise CheckpointError("The checkpoint is damaged: the meta-optimizer's state is that of another φ.")
+        for variable, value in [*((self._weights[name], value) for name, value in phi.items()), *pairs]:
+            variable.assign(value)
+        self.best_weights = best
+        self._epoch_sums = epoch_sums
+        self.rounds = progress["rounds"]
+        self.seconds = progress["seconds"]
+        self.history = [dict(row) for row in progress["history"]]
+        self._consecutive_nonfinite = progress["consecutive_nonfinite"]
+        self._rounds_begun = progress["rounds_begun"]
+        self._stage = progress["stage"]
+        self._epochs_without_gain = progress["epochs_without_gain"]

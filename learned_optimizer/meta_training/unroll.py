@@ -116,14 +116,14 @@ def unroll(
         rule: The update rule m; or several, each with its share of the coordinates.
         weights: φ; of several rules as `join_weights` gives it.
         carry: Where the episodes stand; not all need be at the same step.
-        num_steps: How many updates to make.
+        num_steps: Number of updates to make.
         second_derivatives: Whether ∇ depends on φ when the losses are differentiated. The paper drops that
             dependency: ∂∇_t/∂φ = 0.
         clip_adjoint: The norm to which, at each step of the way back, the derivative of an episode's meta-loss with
             respect to θ_t is clipped; `None` for none. It needs the meta-loss to be a mean over episodes.
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
-        recompute: Whether the backward pass computes the rule again from its state rather than from what the forward
-            pass has stored: half the memory, for at most a tenth of the time.
+        recompute: Whether the rule is rematerialized in the backward pass (gradient checkpointing): half the memory,
+            for at most a tenth of the time.
         validation: Whether the losses returned are those of validation batches, which no gradient comes from.
 
     Returns:
@@ -183,7 +183,7 @@ def advance(
         rule: As for `unroll`.
         weights: φ.
         carry: Where the episodes stand.
-        num_steps: How many updates to make.
+        num_steps: Number of updates to make.
         perturbed: Whether φ is another in each episode, along a first axis.
         validation: As for `unroll`.
 
@@ -224,7 +224,7 @@ def follow(
         teacher: A rule without a φ, of all coordinates.
         weights: φ of the rules.
         carry: Where the episodes stand, as `start` gives it for all shares and last the teacher.
-        num_steps: How many updates to make.
+        num_steps: Number of updates to make.
 
     Returns:
         The mean over coordinates of the squared differences between the rules' updates and the teacher's,
@@ -255,7 +255,7 @@ def perturb(weights: Weights, seeds: tf.Tensor, deviation: float) -> tuple[dict[
 
     Args:
         weights: φ.
-        seeds: Of the episodes, `[episodes, 2]`, an even number of them.
+        seeds: Seeds of the episodes, `[episodes, 2]`, an even number of them.
         deviation: σ.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What φ is judged by, from the losses of validation episodes."""
+"""The validation losses by which φ is judged."""
 
 from __future__ import annotations
 

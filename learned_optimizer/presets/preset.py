@@ -17,7 +17,7 @@ import safetensors.numpy
 from learned_optimizer.files import replaced_directory
 from learned_optimizer.presets.card import page
 from learned_optimizer.rules.base import Rule
-from learned_optimizer.rules.registry import deserialize, serialize
+from learned_optimizer.rules.registry import UnknownRuleError, deserialize, serialize
 
 FORMAT = "learned_optimizer.preset"
 FORMAT_VERSION = 1
@@ -89,8 +89,12 @@ class Preset:
         return config
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Preset:
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Preset:
         """The preset that `get_config` described.
+
+        Args:
+            config: The description.
+            custom_objects: Classes of rules of one's own, by name, that are not registered with Keras.
 
         Raises:
             PresetError: If the configuration is not one of a preset that this version can read.
@@ -100,8 +104,12 @@ class Preset:
                 name: np.frombuffer(base64.b64decode(value["float32"], validate=True), "<f4").reshape(value["shape"])
                 for name, value in config["phi"].items()
             }
-            groups = [(selector, cls.from_config(member)) for selector, member in config.get("groups", [])]
-            preset = cls(deserialize(config["rule"]), weights, config.get("card", {}), groups)
+            groups = [
+                (selector, cls.from_config(member, custom_objects)) for selector, member in config.get("groups", [])
+            ]
+            preset = cls(deserialize(config["rule"], custom_objects), weights, config.get("card", {}), groups)
+        except UnknownRuleError as error:
+            raise PresetError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"The configuration of an optimizer holds no readable φ: {error}") from error
         # Models that were saved by the first version state none.
@@ -137,8 +145,12 @@ class Preset:
                 member.save(temporary / GROUP_FOLDER.format(number))
 
     @classmethod
-    def load(cls, directory: str | Path) -> Preset:
+    def load(cls, directory: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Preset:
         """Reads a preset from a folder. Only data is read: no code.
+
+        Args:
+            directory: The folder.
+            custom_objects: Classes of rules of one's own, by name, that are not registered with Keras.
 
         Raises:
             PresetError: If a file is missing, damaged, foreign, or of a later version.
@@ -168,8 +180,11 @@ class Preset:
                 raise PresetError(f"{directory / WEIGHTS} is foreign: {name} is {value.dtype}, and φ is float32.")
         try:
             selectors = enumerate(config.get("groups", []))
-            groups = [(selector, cls.load(directory / GROUP_FOLDER.format(number))) for number, selector in selectors]
-            preset = cls(deserialize(config["rule"]), weights, config.get("card", {}), groups)
+            groups = [
+                (selector, cls.load(directory / GROUP_FOLDER.format(number), custom_objects))
+                for number, selector in selectors
+            ]
+            preset = cls(deserialize(config["rule"], custom_objects), weights, config.get("card", {}), groups)
         except PresetError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

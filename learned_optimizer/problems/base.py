@@ -5,9 +5,11 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
+
+from learned_optimizer.problems.arguments import constructor_arguments
 
 Nest = Any
 
@@ -22,7 +24,18 @@ class Problem(abc.ABC):
     All three methods are pure functions that run inside a `tf.function`; whatever they draw comes from the seed they
     are given, a pair of integers (`[2]`, int32), so that two optimizers can be compared on the same θ_0 and the same
     minibatches. Nothing is assigned: an assignment would cut the meta-gradient.
+
+    Attributes:
+        arguments: The arguments of the constructor by name, with sizes in place of data: a run records them.
     """
+
+    arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Takes note of the arguments, for problems of one's own, too."""
+        problem = super().__new__(cls)
+        problem.arguments = constructor_arguments(cls, args, kwargs)
+        return problem
 
     @property
     @abc.abstractmethod

@@ -1,9 +1,11 @@
-"""The table of rules, by which a preset names one. A rule of one's own is added with `RULES["Mine"] = Mine`."""
+"""The table of rules, by which a preset names one, and the way to a rule of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import keras
 
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
@@ -19,22 +21,66 @@ RULES: dict[str, type[Rule]] = {
 HANDMADE: dict[str, type[Rule]] = {"Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
 
 
+class UnknownRuleError(ValueError):
+    """A description names a rule that is not of this library, not registered, and not among the custom objects."""
+
+
 def serialize(rule: Rule) -> dict[str, Any]:
-    """A rule as JSON can hold it: `{"name": …, "arguments": …}`."""
-    return {"name": type(rule).__name__, "arguments": rule.get_config()}
+    """A rule as JSON can hold it: `{"name": …, "arguments": …}`.
+
+    The name of a rule of one's own is that of its class, or what `keras.saving.register_keras_serializable` made of it.
+    """
+    return {"name": keras.saving.get_registered_name(type(rule)), "arguments": rule.get_config()}
 
 
-def deserialize(config: Mapping[str, Any]) -> Rule:
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Rule:
     """The rule that `serialize` described.
 
+    Args:
+        config: The description.
+        custom_objects: Classes of rules of one's own, by name; they need not be given where they are registered with
+            `keras.saving.register_keras_serializable`.
+
     Raises:
-        ValueError: If no rule of this library has that name, or its arguments do not fit.
+        UnknownRuleError: If no rule has that name.
+        ValueError: If its arguments do not fit.
     """
     name = config.get("name")
-    known = RULES | HANDMADE
-    if name not in known:
-        raise ValueError(f"No rule is called {name!r}. This version knows {sorted(known)}.")
+    rule = _find(name, custom_objects or {})
+    if rule is None:
+        bare = name.split(">")[-1] if isinstance(name, str) else name
+        raise UnknownRuleError(
+            f"No rule is called {name!r}: this version has {', '.join(sorted(RULES | HANDMADE))}. "
+            "For a rule of your own, decorate its class with @keras.saving.register_keras_serializable() and import it "
+            f"before loading, or load with custom_objects={{{bare!r}: the class}}."
+        )
+    if not _is_rule(rule):
+        raise ValueError(
+            f"The object that is registered or given as {name!r} must be a subclass of Rule. Received: {rule!r}"
+        )
     try:
-        return known[name](**config["arguments"])
+        return rule(**config["arguments"])
     except (TypeError, KeyError) as error:
         raise ValueError(f"The configuration of rule {name!r} does not fit this version: {error}") from error
+
+
+def _find(name: Any, custom_objects: Mapping[str, Any]) -> Any:
+    """The class that a name stands for: a custom object, a registered class, or a rule of this library."""
+    if not isinstance(name, str):
+        return None
+    bare = name.split(">")[-1]
+    for key in (name, bare):
+        found = keras.saving.get_registered_object(key, custom_objects)
+        if found is not None:
+            return found
+    known = RULES | HANDMADE
+    if name in known:
+        return known[name]
+    # The class may have been registered, or given another package, after it was saved.
+    registered = keras.saving.get_custom_objects().items()
+    rules = [value for key, value in registered if key.split(">")[-1] == bare and _is_rule(value)]
+    return rules[0] if len(rules) == 1 else None
+
+
+def _is_rule(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Rule)

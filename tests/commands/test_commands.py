@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import sys
 
@@ -39,7 +40,10 @@ def test_a_run_holds_everything_needed_to_repeat_it(trained):
     problem, run_dir, *_ = trained
     config = json.loads((run_dir / "config.json").read_text())
     assert config["flags"]["problem"] == problem and config["flags"]["layers"] == ["4"]
-    assert {"python", "tensorflow", "keras", "numpy"} == set(config["versions"])
+    assert {"python", "tensorflow", "keras", "numpy"} <= set(config["versions"])
+    # The same entries as of a run that was begun from Python.
+    assert config["problem"][0]["class"] == {"quadratic": "Quadratic", "digits": "MLPClassifier"}[problem]
+    assert config["fit"] == {"epochs": 3, "rounds_per_epoch": 4} and config["arguments"]["seed"] == 0
     history = pd.read_csv(run_dir / "history.csv")
     assert list(history["epoch"]) == [1, 2, 3]
     optimizer = LearnedOptimizer(run_dir)
@@ -138,6 +142,24 @@ def test_techniques_of_meta_training_go_together(tmp_path, monkeypatch, capsys):
     preset = presets.load(tmp_path)
     assert isinstance(preset.rule, RNNprop)
     assert all(flag in preset.card["command"] for flag in techniques)
+
+
+@pytest.mark.parametrize("trained", ["quadratic"], indirect=True)
+def test_a_finished_run_is_prolonged_under_the_schedule_that_it_was_begun_with(trained, tmp_path):
+    _, run_dir, *_ = trained
+    longer = tmp_path / "run"
+    shutil.copytree(run_dir, longer)
+    finish(start("train.py", "--resume", f"--run_dir={longer}", "--epochs=4"))
+    histories = [pd.read_csv(path / "history.csv") for path in (run_dir, longer)]
+    assert len(histories[1]) == 4
+    pd.testing.assert_frame_equal(histories[0], histories[1][:3], check_exact=True)
+    config = json.loads((longer / "config.json").read_text())
+    assert config["flags"]["epochs"] == 3 and [each["epochs"] for each in config["resumptions"]] == [4]
+    # Without the flag, until the epoch that it was last to reach.
+    out, _ = finish(start("train.py", "--resume", f"--run_dir={longer}"))
+    assert "Finished after" in out
+    config = json.loads((longer / "config.json").read_text())
+    assert [each["epochs"] for each in config["resumptions"]] == [4, 4]
 
 
 @pytest.mark.parametrize("trained", ["quadratic"], indirect=True)

@@ -5,9 +5,10 @@ import re
 import sys
 
 import pytest
+from absl import flags as absl_flags
 from process import ROOT, defined_once, finish, start
 
-from learned_optimizer.commands import train
+from learned_optimizer.commands import evaluate, train
 from learned_optimizer.commands.entry import run
 
 
@@ -22,7 +23,10 @@ def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name in ("begun", "damaged"):
         (folder / name).mkdir()
-        (folder / name / "config.json").write_text(json.dumps({"flags": {"problem": "digits", "epochs": 5}}))
+        flags = {"problem": "digits", "epochs": 5, "seed": 5}
+        (folder / name / "config.json").write_text(json.dumps({"flags": flags}))
+    (folder / "python").mkdir()
+    (folder / "python" / "config.json").write_text(json.dumps({"problem": [{"class": "Quadratic"}]}))
     (folder / "damaged" / "checkpoint.safetensors").write_text("nonsense")
     return folder
 
@@ -76,7 +80,9 @@ def recorded(tmp_path_factory):
         ("--resume", "--resume needs --run_dir"),
         ("--resume --run_dir=nowhere", "There is no run to resume in nowhere"),
         ("--resume --run_dir={recorded}/begun", "There is no run to resume in .*begun"),
-        ("--resume --run_dir={recorded}/begun --epochs=6", "--epochs=6 contradicts the run, which has 5"),
+        ("--resume --run_dir={recorded}/begun --epochs=6", "There is no run to resume in .*begun"),
+        ("--resume --run_dir={recorded}/begun --seed=6", "--seed=6 contradicts the run, which has 5"),
+        ("--resume --run_dir={recorded}/python", "config.json .*holds no flags.* begun from Python"),
         ("--resume --run_dir={recorded}/damaged", "checkpoint.safetensors is damaged"),
         ("--run_dir={recorded}/damaged", "holds a run already"),
         ("--run_dir={recorded}/begun/config.json", "config.json"),
@@ -107,6 +113,38 @@ def test_evaluate_refuses(arguments, message, tmp_path):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2
     check(err, "evaluate.py", message)
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    process = start(script)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 2 and not out
+    lines = err.strip().splitlines()
+    assert len([line for line in lines if line.startswith(f"  {script} --")]) == 3
+    assert lines[-1] == f"{script} --help lists all flags."
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [train, evaluate], ids=["train", "evaluate"])
+def test_the_examples_of_the_usage_have_flags_that_there_are(command):
+    examples = re.findall(r"^  \w+\.py (.*)", command.USAGE, re.MULTILINE)
+    assert len(examples) == 3
+    with defined_once():
+        command.define_flags()
+        for example in examples:
+            given = absl_flags.FLAGS(["command", *example.split()])
+            assert given == ["command"], example
+
+
+def test_descriptions_of_flags_begin_with_what_they_are():
+    with defined_once():
+        train.define_flags()
+        by_module = absl_flags.FLAGS.flags_by_module_dict()
+        own = [flag for module, each in by_module.items() if module.startswith("learned_optimizer") for flag in each]
+        assert len(own) > 40
+        assert not [flag.name for flag in own if flag.help.split()[0] in ("Of", "What", "That", "Whom", "How", "Where")]
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

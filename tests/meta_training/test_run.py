@@ -1,6 +1,9 @@
-import json
+import importlib
 import os
 import signal
+import sys
+import types
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -12,9 +15,10 @@ from reference import Poisoned
 from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
 
 from learned_optimizer import LearnedOptimizer, presets
-from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError
+from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError, progress
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.run import Run
+from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import CoordinatewiseLSTM
 
 
@@ -50,15 +54,9 @@ class TestDirectory:
         assert [step for step, _ in logged] == [1, 2]
         np.testing.assert_allclose([value for _, value in logged], [row["val_loss"] for row in trainer.history])
 
-    def test_configuration_holds_flags_and_versions(self, tmp_path):
-        Run(tmp_path).save_config({"problem": "quadratic", "layers": ["4"]})
-        config = json.loads((tmp_path / "config.json").read_text())
-        assert config["flags"] == {"problem": "quadratic", "layers": ["4"]}
-        assert config["versions"]["keras"] == keras.__version__
-
     def test_nothing_temporary_is_left(self, finished):
         names = {path.name for path in finished[1].iterdir()}
-        assert names == {"history.csv", "checkpoint.safetensors", "best", "logs"}
+        assert names == {"config.json", "history.csv", "checkpoint.safetensors", "best", "logs"}
         assert not [path for path in finished[1].parent.iterdir() if path != finished[1]]
 
     def test_a_run_is_never_overwritten(self, finished):
@@ -81,8 +79,13 @@ class TestDirectory:
 
     def test_a_checkpoint_of_another_rule_is_refused(self, finished):
         other = MetaTrainer(finished[0].problems, CoordinatewiseLSTM((5,)), episode_length=6, unroll_length=3)
-        with pytest.raises(ValueError, match="expects weights of shapes"):
+        with pytest.raises(ValueError, match="rule.arguments.hidden_sizes"):
             other.fit(3, 2, run_directory=finished[1], resume=True, verbose=0)
+        run = Run(finished[1], resume=True)
+        before = other.weights
+        with pytest.raises(ValueError, match="expects weights of shapes"):
+            other._restore(*run.load_checkpoint())
+        assert all(np.array_equal(before[name], value) for name, value in other.weights.items())
 
     def test_resuming_a_finished_run_changes_nothing(self, finished):
         trainer, directory = finished
@@ -177,3 +180,49 @@ class TestNonFiniteMetaGradients:
         arrays, state = Run(tmp_path, resume=True).load_checkpoint()
         # Each of the three ended its episodes, and with them its round.
         assert state["rounds"] == 2 and arrays["adam/0"] == 0
+
+    def test_at_the_start_of_an_episode_are_not_called_divergence(self):
+        trainer = make_trainer([Quadratic(dimension=2, functions=1), Poisoned(first_step=0)], max_nonfinite=1)
+        message = r"the loss of problem 1 \(Poisoned\) is not finite at θ_0.* 2 of 2 episodes.*Received: nan"
+        with pytest.raises(NonFiniteMetaGradientError, match=message) as error:
+            trainer.fit(1, 2, verbose=0)
+        assert "diverge" not in str(error.value)
+
+    def test_later_on_are_called_divergence(self):
+        # The loss at θ_0 is a number, and NaN from the first update on.
+        trainer = make_trainer(Poisoned(first_step=1), max_nonfinite=1)
+        with pytest.raises(NonFiniteMetaGradientError, match="the optimizees diverge") as error:
+            trainer.fit(1, 2, verbose=0)
+        assert "θ_0" not in str(error.value)
+
+
+class TestProgress:
+    @pytest.fixture
+    def notebook(self, monkeypatch):
+        """Python as it is in a Jupyter kernel without ipywidgets, with progress.py to be imported anew."""
+        kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(config={"IPKernelApp": {}}))
+        monkeypatch.setitem(sys.modules, "IPython", kernel)
+        monkeypatch.setitem(sys.modules, "ipywidgets", None)
+        for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        yield
+        monkeypatch.undo()
+        importlib.reload(progress)
+
+    def test_without_widgets_a_notebook_has_a_bar_of_text_and_no_warning(self, notebook, capsys):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            bar = importlib.reload(progress).Progress(total=2, initial=0, verbose=1)
+            with bar:
+                bar.update(1.5, 0.25)
+        assert not caught
+        assert "loss 1.5, best 0.25" in capsys.readouterr().err
+
+    def test_the_warning_that_is_kept_from_users_exists(self, notebook):
+        from tqdm import TqdmWarning
+
+        with pytest.warns(TqdmWarning, match="IProgress not found"):
+            importlib.import_module("tqdm.auto")
+
+    def test_the_bar_is_that_of_tqdm_auto(self):
+        assert progress.tqdm is sys.modules["tqdm.auto"].tqdm

@@ -122,7 +122,7 @@ def test_a_running_mean_of_phi_is_resumed(tmp_path):
     make_trainer(ema_momentum=0.9).fit(1, 2, run_directory=tmp_path, verbose=0)
     resumed.fit(2, 2, run_directory=tmp_path, resume=True, verbose=0)
     assert_same(straight, resumed)
-    with pytest.raises(ValueError, match="was begun with `ema_momentum`"):
+    with pytest.raises(ValueError, match="arguments.ema_momentum was 0.9, is null"):
         make_trainer().fit(3, 2, run_directory=tmp_path, resume=True, verbose=0)
 
 
