@@ -57,9 +57,10 @@ class OutputLosses:
             weights = {}
         elif isinstance(weights, numbers.Real) and len(self.names) == 1:
             weights = {self.names[0]: weights}
+        listed = not isinstance(weights, dict)  # A list has a place for outputs without a loss, too.
         weights = self._by_name(weights, "loss_weights")
         for name, weight in weights.items():
-            if weight is None and name not in self.losses:
+            if name not in self.losses and (listed or weight is None):
                 continue
             if not isinstance(weight, numbers.Real) or not math.isfinite(weight) or name not in self.losses:
                 raise ValueError(
@@ -74,7 +75,7 @@ class OutputLosses:
             unknown = [name for name in values if name not in self.names]
             if unknown:
                 hint = self.names if isinstance(self.names[0], str) else "without names: pass a list in their order"
-                raise ValueError(f"`{argument}` must be of outputs of the model, which are {hint}. Received: {unknown}")
+                raise ValueError(f"`{argument}` must name outputs of the model, which are {hint}. Received: {unknown}")
             return dict(values)
         if isinstance(values, list | tuple) and self._ordered and len(values) == len(self.names):
             return dict(zip(self.names, values, strict=True))
