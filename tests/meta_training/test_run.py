@@ -218,11 +218,5 @@ class TestProgress:
         assert not caught
         assert "loss 1.5, best 0.25" in capsys.readouterr().err
 
-    def test_the_warning_that_is_kept_from_users_exists(self, notebook):
-        from tqdm import TqdmWarning
-
-        with pytest.warns(TqdmWarning, match="IProgress not found"):
-            importlib.import_module("tqdm.auto")
-
     def test_the_bar_is_that_of_tqdm_auto(self):
         assert progress.tqdm is sys.modules["tqdm.auto"].tqdm
