@@ -25,7 +25,7 @@ evaluate.py compares optimizers on a problem, which takes minutes. Say on which 
 
 evaluate.py --help lists all flags."""
 # Flags that do not touch the numbers of a baseline.
-NO_CONDITIONS = ("data_dir", "reuse", "out", "update_card", "optimizers")
+NO_CONDITIONS = ("data_dir", "reuse", "recheck", "out", "update_card", "optimizers")
 
 
 def define_flags() -> None:
@@ -55,6 +55,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_boolean(
         "reuse", True, "Take over baselines of an earlier comparison in --out, if their losses are the same."
+    )
+    flags.DEFINE_boolean(
+        "recheck",
+        True,
+        "Run an episode of each baseline to take over, to see that it is still the same; --norecheck takes them over "
+        "as they are, where only the learned optimizer is new.",
     )
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", 0, 2**31 - 1)
@@ -93,7 +99,7 @@ def main() -> None:
             flush=True,
         )
         record = {
-            "command": command_line(values, omit=("data_dir", "reuse")),
+            "command": command_line(values, omit=("data_dir", "reuse", "recheck")),
             "seed": values.seed,
             "commit": commit(),
             "seconds": 0.0,
@@ -106,7 +112,11 @@ def main() -> None:
 
         def report(line: str, comparison: Comparison) -> None:
             print(f"  {line}", flush=True)
-            reused = [label for label, search in comparison.tuned.items() if known and search is known.tuned.get(label)]
+            reused = [
+                label
+                for label, of_label in comparison.records.items()
+                if known and of_label is known.records.get(label)
+            ]
             # What takes hours is not lost when it is stopped.
             save_comparison(
                 out, comparison, {**record, "seconds": round(time.perf_counter() - began, 1), "reused": reused}
@@ -123,6 +133,7 @@ def main() -> None:
             rungs=values.rungs,
             seed=values.seed,
             known=known,
+            recheck=values.recheck,
             report=report,
         )
     summary = summarize_measures(comparison.measures, comparison.tuned, comparison.metrics)

@@ -61,16 +61,17 @@ class Comparison:
         self.curves[label], self.metrics[label] = curves, metrics
         self.records[label] = Record.of(curves)
 
-    def of_baseline(self, name: str) -> str | None:
-        """The label of a baseline, of `BASELINES`, if it is there."""
-        return next((label for label in self.records if label in self.tuned and baseline_of(label) == name), None)
+    def of_baseline(self, name: str, tuned: bool = True) -> str | None:
+        """The label of a baseline, of `BASELINES`, if it is there; of any, or of one whose rate was tuned."""
+        there = (label for label in self.records if baseline_of(label) == name)
+        return next((label for label in there if label in self.tuned or not tuned), None)
 
     def joined(self, other: Comparison, labels: Iterable[str]) -> Comparison:
         """This comparison, and what another has under the labels."""
         labels = list(labels)
         return Comparison(
             self.curves | {label: other.curves[label] for label in labels if label in other.curves},
-            self.tuned | {label: other.tuned[label] for label in labels},
+            self.tuned | {label: other.tuned[label] for label in labels if label in other.tuned},
             self.metrics | {label: other.metrics.get(label, {}) for label in labels},
             self.records | {label: other.records[label] for label in labels},
         )
@@ -100,6 +101,7 @@ def compare(
     rungs: int = 1,
     seed: int = 0,
     known: Comparison | None = None,
+    recheck: bool = True,
     report: Callable[[str, Comparison], None] = lambda line, comparison: None,
 ) -> Comparison:
     """Runs optimizers on the same test episodes, after tuning the rate of every tuned baseline on tuning episodes.
@@ -129,6 +131,7 @@ def compare(
         seed: Integer seed for initial parameters and minibatches.
         known: An earlier comparison under the same conditions. Of its baselines those are taken over whose first test
             episode, run again, has the same losses but for rounding, as have their tuning episodes at the chosen rate.
+        recheck: Whether known baselines are run again so; `False` takes them over as they are, also untuned ones.
         report: A function that is told of each step of the comparison, and given what there is of it, with those known
             baselines that have not been run again yet: who saves it loses none of them when the comparison is stopped.
 
@@ -148,14 +151,19 @@ def compare(
     test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
     comparison = Comparison({}, {})
     names = [contestant.baseline.name for contestant in contestants if contestant.baseline]
-    unchecked = {name: label for name in names if known and (label := known.of_baseline(name))}
+    unchecked = {name: label for name in names if known and (label := known.of_baseline(name, tuned=recheck))}
 
     def tell(line: str) -> None:
         report(line, comparison.joined(known, unchecked.values()) if known else comparison)
 
     for contestant in contestants:
-        runners = contestant.runners(test_problem)
         baseline, learning_rate = contestant.baseline, None
+        if known and not recheck and baseline and baseline.name in unchecked:
+            label = unchecked.pop(baseline.name)
+            comparison = comparison.joined(known, [label])
+            tell(f"{label}: taken over")
+            continue
+        runners = contestant.runners(test_problem)
         if baseline and baseline.first_decades:
             tuning = runners[0] if test_problem is problem else contestant.runners(problem)[0]
 

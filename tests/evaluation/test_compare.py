@@ -245,3 +245,17 @@ def test_optimizers_of_ones_own_take_part(problem, preset):
 def test_optimizers_that_cannot_be(problem, optimizers, message):
     with pytest.raises(ValueError, match=message):
         compare(problem, optimizers, **ARGUMENTS)
+
+
+def test_known_baselines_may_be_taken_over_as_they_are(problem, preset):
+    """Neither run nor tuned again, while what is no baseline is run."""
+    first = compare(problem, [preset, "adam-default", "sgd"], **ARGUMENTS)
+    for record in first.records.values():
+        record.measures["final"][:] = 7.0
+    again = compare(problem, [preset, "adam-default", "sgd", "nag"], known=first, recheck=False, **ARGUMENTS)
+    sgd = first.of_baseline("sgd")
+    assert list(again.records)[:3] == [preset, "Adam by default", sgd]
+    assert again.records[sgd] is first.records[sgd] and again.tuned[sgd] is first.tuned[sgd]
+    assert again.records["Adam by default"] is first.records["Adam by default"]
+    assert not (again.records[preset].measures["final"] == 7.0).any()
+    assert again.of_baseline("nag")
