@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from learned_optimizer.experiments.ablations import META_SEEDS, PREFIX, TECHNIQUES, tabulate_ablations
 from learned_optimizer.experiments.experiment import BASELINES, Experiment
 from learned_optimizer.experiments.generalization import summarize_suite
-from learned_optimizer.experiments.paper import GLOROT, MNIST
+from learned_optimizer.experiments.paper import FORMER_NOTE, GLOROT, MNIST
 from learned_optimizer.problems.suites import SUITES as TASK_SUITES
+
+# Of results from before `fit` left the average.
+AT_THETA_NOTE = " Test losses of `general` are those of its last iterate here, not of its average."
 
 LARGE_TASKS = ("text-transformer-256", "mnist-mlp-1024", "cifar10-cnn-256")
 # Of the suite, those whose steps take least time.
@@ -63,7 +66,7 @@ SUITES: dict[str, Experiment] = {
         minutes=120,
         note="Constants of `general` were chosen after a look at tasks of this suite, though by losses on others. They "
         "concern the size and growth of steps, and their first steps. `teacher-8` and `picture-sine` are here because "
-        "large steps fail on them. On `waves` and `text-attention` an episode can stay at a plateau.",
+        "large steps fail on them. On `waves` and `text-attention` an episode can stay at a plateau." + AT_THETA_NOTE,
         finish=summarize_suite,
     ),
     "generalization-10000": Experiment(
@@ -74,7 +77,7 @@ SUITES: dict[str, Experiment] = {
         baselines=("adam-default", "adam"),
         minutes=40,
         note="The tasks are those whose steps take least time. `topics` and `digits-residual-mlp` are learned by heart "
-        "in the first thousands of steps. Losses as good as 0 count as level.",
+        "in the first thousands of steps. Losses as good as 0 count as level." + FORMER_NOTE + AT_THETA_NOTE,
         finish=summarize_suite,
     ),
     "generalization-large": Experiment(
@@ -85,7 +88,7 @@ SUITES: dict[str, Experiment] = {
         baselines=("adam-default", "adam"),
         minutes=90,
         note="They are a hundred times as large as the paper's networks. That larger networks begin with smaller steps "
-        "was chosen on others, with generated data.",
+        "was chosen on others, with generated data." + AT_THETA_NOTE,
         finish=summarize_suite,
     ),
     "general-mnist": Experiment(
