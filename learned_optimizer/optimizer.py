@@ -329,7 +329,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         for number, pieces in updates.items():
             variable, update = given[number], concatenate(pieces)
             if self.weight_decay is not None and self._use_weight_decay(variable):
-                update = update - self._decay(update, keep[number], variable)
+                # A step that leads back from the average to θ is longer than the rule's own.
+                decaying = ops.logical_and(keep[number], ops.equal(scale, 0))
+                update = update - self._decay(update, decaying, variable)
             values.append(variable + ops.cast(ops.reshape(update, tuple(variable.shape)), variable.dtype))
         backends.assign(self, [given[number] for number in updates], values)
         if self._average_scale is not None:
