@@ -55,6 +55,7 @@ def _held_out(overview: pd.DataFrame) -> str:
     """A table of the optimizers on the held-out suite, by group."""
     columns = {
         "final loss": lambda row: _interval(row, "final_geometric"),
+        "middle half": lambda row: f"{row['final_interquartile']:.2f}",
         "mean loss": lambda row: f"{row['mean_geometric']:.2f}",
         "test loss": lambda row: _interval(row, "test_loss"),
         "time a step": lambda row: f"{row['step_ms']:.1f}",
@@ -79,12 +80,12 @@ def _place(overview: pd.DataFrame) -> str:
     others = overview.drop(default)
     lower = others[others["final_geometric"] < own["final_geometric"]]
     untuned = others[others["group"] == NOTHING]
-    ahead = [str(title) for title in lower.index]
+    ahead = [f"“{title}”" for title in lower.index]
     among = f"Of the {len(untuned) + 1} optimizers with nothing tuned it has the {_ordinal(untuned, own)} final loss"
     among += f", and of all {len(overview)} the {_ordinal(others, own)}"
     before = f"; before it {'is' if len(ahead) == 1 else 'are'} {_listed(ahead)}." if ahead else "."
     test = others[others["test_loss"] < own["test_loss"]]
-    better = [str(title) for title in test.index]
+    better = [f"“{title}”" for title in test.index]
     after = f" Its test loss is the {_ordinal(others, own, 'test_loss')} of all" + (
         f", after {_listed(better)}." if better else "."
     )
@@ -130,7 +131,8 @@ def _wins(row: pd.Series) -> str:
 
 def _ordinal(others: pd.DataFrame, own: pd.Series, column: str = "final_geometric") -> str:
     place = 1 + int((others[column] < own[column]).sum())
-    return {1: "lowest", 2: "second lowest", 3: "third lowest"}.get(place, f"{place}th lowest")
+    words = ("", "second ", "third ", "fourth ", "fifth ")
+    return f"{words[place - 1] if place <= len(words) else f'{place}th '}lowest"
 
 
 def _listed(names: list[str]) -> str:

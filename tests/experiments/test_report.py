@@ -137,7 +137,7 @@ def test_the_readme_says_where_the_default_stands():
     for title, mean in means.items():
         assert overview.loc[title, "final_geometric"] == pytest.approx(mean, rel=1e-3)
     place = 1 + sum(mean < means["general"] for mean in means.values())
-    ordinal = {1: "lowest", 2: "second lowest", 3: "third lowest"}.get(place, f"{place}th lowest")
+    ordinal = ("lowest", "second lowest", "third lowest", "fourth lowest", "fifth lowest")[place - 1]
     text = blocks(RESULTS, EXPERIMENTS)["place"].replace("\n", " ")
     assert f"of all {len(means)} the {ordinal}" in text
 
