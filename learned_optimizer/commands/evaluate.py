@@ -144,7 +144,7 @@ def main() -> None:
     with replaced_file(out / TABLE) as path:
         path.write_text(table + "\n")
     plot_curves(
-        {label: record.curve for label, record in comparison.records.items()},
+        {label: record.curve for label, record in comparison.records.items() if record.curve is not None},
         out / "curves.png",
         _title(values),
         emphasized,

@@ -40,8 +40,9 @@ def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, A
     for name in (SUMMARY, TABLE):
         (folder / name).unlink(missing_ok=True)
     files = {
-        folder / CURVES / f"{name}.csv.gz": comparison.records[label].curve
+        folder / CURVES / f"{name}.csv.gz": curve
         for label, name in file_names(comparison.records).items()
+        if (curve := comparison.records[label].curve) is not None
     }
     for path in (folder / CURVES).glob("*.csv.gz"):
         if path not in files:
@@ -79,7 +80,7 @@ def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Co
         for label, values in measured.items():
             measures = {name: value for name, value in values.items() if _MEASURE.fullmatch(name)}
             metrics[label] = {name: value for name, value in values.items() if name not in measures}
-            records[label] = Record(measures, np.array(earlier["first_losses"][label]), curves[label])
+            records[label] = Record(measures, np.array(earlier["first_losses"][label]), curves.get(label))
         return Comparison({}, tuned, metrics, records)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -99,11 +100,14 @@ def read_episodes(folder: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:
-    """The thinned curve of each optimizer by its label."""
+    """The thinned curve of each optimizer by its label, of those that were kept."""
     labels = pd.read_csv(folder / EPISODES, usecols=["optimizer"], dtype=str)["optimizer"].unique()
     curves = {}
     for label, name in file_names(labels).items():
-        points = pd.read_csv(folder / CURVES / f"{name}.csv.gz")
+        path = folder / CURVES / f"{name}.csv.gz"
+        if not path.exists():
+            continue
+        points = pd.read_csv(path)
         curves[label] = Curve(**{column: points[column].to_numpy("float64") for column in points})
     return curves
 

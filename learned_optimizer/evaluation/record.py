@@ -63,12 +63,12 @@ class Record:
     Attributes:
         measures: The measures of each episode by name; see `measure`.
         beginning: The first ten losses of the first episode.
-        curve: The mean loss against the step.
+        curve: The mean loss against the step; None where it was not kept.
     """
 
     measures: dict[str, np.ndarray]
     beginning: np.ndarray
-    curve: Curve
+    curve: Curve | None
 
     @property
     def num_steps(self) -> int:
