@@ -101,3 +101,14 @@ def test_files_have_safe_names_of_their_own():
     for name in names:
         assert name.isascii() and "/" not in name and not name.startswith((".", "-")) and 0 < len(name) < 100
     assert names[0] == "runs-mine" and names[5] == "Adam-0.01"
+
+
+def test_curves_that_were_not_kept_are_left_out(tmp_path):
+    curves = {label: np.full((3, 20), 2.0, "float32") for label in LABELS}
+    save_comparison(tmp_path, Comparison(curves, TUNED), {})
+    next((tmp_path / "curves").glob("Adam*")).unlink()
+    again = load_comparison(tmp_path)
+    assert [record.curve is None for record in again.records.values()] == [False, True]
+    save_comparison(tmp_path, again, {})
+    assert len(list((tmp_path / "curves").iterdir())) == 1
+    assert list(load_comparison(tmp_path).records) == list(LABELS)
