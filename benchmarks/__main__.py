@@ -20,14 +20,18 @@ def main() -> None:
     """Measures all cases in turn, several times over, and writes and prints the medians and the ratios."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few cases, shortly, to see that all works")
-    parser.add_argument("--only", default="", help="cases whose name has this text in it; and the rates")
+    parser.add_argument(
+        "--only",
+        action="append",
+        help="cases whose name has this text in it, and the rates; may be given several times",
+    )
     parser.add_argument("--repeats", type=int, default=3, help="how many times; the cases take turns")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
     values = parser.parse_args()
     if values.repeats < 1:
         parser.error(f"--repeats must be at least 1. Received: {values.repeats}")
-    chosen = [m for m in SUITE if m.case == "rates" or values.only in m.name]
+    chosen = [m for m in SUITE if m.case == "rates" or any(text in m.name for text in values.only or [""])]
     if values.quick:
         chosen, values.repeats, values.seconds = [m for m in chosen if m.quick], 1, 0.1
     missing = {m.name: m.missing() for m in chosen if m.missing()}

@@ -14,7 +14,7 @@ from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.unroll import start, unroll
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
+from learned_optimizer.rules import CoordinatewiseLSTM
 
 
 def make_meta_step(
@@ -48,13 +48,9 @@ def meta_gradient(name: str, phi: Mapping[str, np.ndarray]) -> tuple[float, dict
 def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bool = False) -> Callable[[], None]:
     """A function that makes a step on variables of these shapes.
 
-    By `"learned"`, the coordinatewise LSTM; `"adaptive_mlp"`; `"adam"`; or `"sgd"`.
+    By `"learned"`, the coordinatewise LSTM; `"general"`, the default preset; `"adam"`; or `"sgd"`.
     """
-    mlp = AdaptiveMLP()
-    presets = {
-        "learned": Preset(CoordinatewiseLSTM(o.LSTM_SIZES), o.initial_phi(), {}),
-        "adaptive_mlp": Preset(mlp, mlp.initial_weights(0), {}),
-    }
+    presets = {"learned": Preset(CoordinatewiseLSTM(o.LSTM_SIZES), o.initial_phi(), {}), "general": "general"}
     made = LearnedOptimizer(presets[optimizer]) if optimizer in presets else keras.optimizers.get(optimizer)
     generator = np.random.default_rng(0)
     variables = [keras.Variable(np.zeros(shape, "float32")) for shape in shapes]
