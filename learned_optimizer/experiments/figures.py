@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
 from learned_optimizer.evaluation.compare import TEST_STREAM
@@ -113,31 +113,33 @@ def plot_beside_adam(folders: dict[str, Path], path: Path) -> None:
     save_figure(figure, path)
 
 
-def plot_profile(ratios: Mapping[str, np.ndarray], path: Path) -> None:
-    """Draws for each optimizer the part of all episodes that ended at most at so many times the loss of tuned Adam.
+def plot_overview(overview: pd.DataFrame, path: Path) -> None:
+    """Draws the final and the test loss of each optimizer against tuned Adam: geometric means with 95 % intervals.
 
     Args:
-        ratios: The final losses against the mean of tuned Adam, `[episodes of all tasks]`, by the optimizer's title.
+        overview: The table that `overview_of` makes, indexed by optimizer; groups are drawn one below the other.
         path: The picture's file.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    rows = overview.iloc[::-1]
+    figure = Figure(figsize=(8, 1.2 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    taus = np.geomspace(0.25, 4, 200)
-    for title, values in ratios.items():
-        width = 1.2 if baseline_of(title) else 2.5
-        axes.plot(taus, [(values <= tau).mean() for tau in taus], linewidth=width, label=title)
     axes.axvline(1, color="gray", linewidth=0.8)
-    axes.set(
-        xscale="log",
-        xlabel="τ: final loss against the mean of tuned Adam",
-        ylabel="part of all episodes at or below τ",
-        ylim=(0, 1),
-        xticks=[0.25, 0.5, 1, 2, 4],
-        xticklabels=["¼", "½", "1", "2", "4"],
-    )
+    drawn = (("final_geometric", "o", 0.14, "final training loss"), ("test_loss", "D", -0.14, "test loss"))
+    for (name, marker, offset, label), color in zip(drawn, ("tab:blue", "tab:orange"), strict=True):
+        if name not in rows:
+            continue
+        means, places = rows[name], np.arange(len(rows)) + offset
+        errors = np.stack([means - rows[f"{name}_low"], rows[f"{name}_high"] - means])
+        axes.errorbar(means, places, xerr=errors, fmt=marker, color=color, markersize=5, linewidth=1.2, label=label)
+    axes.set_yticks(range(len(rows)), [f"{title}  ({group})" for title, group in rows["group"].items()], fontsize=9)
+    for title, text in zip(rows.index, axes.get_yticklabels(), strict=True):
+        text.set_fontweight("normal" if baseline_of(str(title)) else "bold")
+    ticks = [tick for tick in (0.25, 0.5, 0.6, 0.75, 1, 1.5, 2, 4) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+    axes.set(xscale="log", xlabel="loss against that of Adam tuned for each task; below 1 is better")
     axes.minorticks_off()
-    axes.grid(alpha=0.2)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     save_figure(figure, path)

@@ -12,7 +12,7 @@ import pandas as pd
 from learned_optimizer.evaluation.baselines import GROUPS, baseline_of
 from learned_optimizer.evaluation.files import SUMMARY, TABLE
 from learned_optimizer.evaluation.summary import NEGLIGIBLE
-from learned_optimizer.experiments.figures import plot_profile
+from learned_optimizer.experiments.figures import plot_overview
 from learned_optimizer.experiments.groups import group_of, title_of
 from learned_optimizer.experiments.results import read_measures
 from learned_optimizer.experiments.statistics import (
@@ -89,7 +89,7 @@ class Suite:
 def summarize_suite(folder: Path) -> None:
     """Writes `suite.csv`, a row for each task and optimizer; `overview.csv` and `table.md`, a row an optimizer.
 
-    Also draws `profile.png`.
+    Also draws `overview.png`.
 
     Args:
         folder: Holds the results of each task in a folder of its name.
@@ -102,14 +102,7 @@ def summarize_suite(folder: Path) -> None:
         overview.to_csv(path, float_format="%.6g")
     with replaced_file(folder / TABLE) as path:
         path.write_text(format_suite(pd.read_csv(folder / OVERVIEW, index_col="optimizer")))
-    plot_profile(
-        {
-            title: np.concatenate([values / reference.mean() for values, reference in pairs.values()])
-            for title in suite.groups
-            if (pairs := suite.ratio_pairs(title, "final"))
-        },
-        folder / "profile.png",
-    )
+    plot_overview(overview, folder / "overview.png")
 
 
 def overview_of(suite: Suite) -> pd.DataFrame:

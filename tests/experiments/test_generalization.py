@@ -84,7 +84,7 @@ def test_a_suite_is_written_with_its_tables_and_picture(folder):
     assert "| 0.500 [0.500, 0.500] |" in rows["mine"][1] and "+10.00 %" in rows["mine"][1]
     titles = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     assert titles[2:7] == ["**nothing tuned**", "mine", "Adam by default", "**tuned for each task**", "Adam"]
-    assert (folder / "profile.png").stat().st_size > 5_000
+    assert (folder / "overview.png").stat().st_size > 5_000
 
 
 def test_tasks_are_named_where_the_optimizer_is_behind(folder):
