@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from learned_optimizer.evaluation.files import EPISODES, TABLE
+from learned_optimizer.experiments import calibration
+from learned_optimizer.experiments.calibration import CALIBRATION
 from learned_optimizer.experiments.experiment import Experiment
 from learned_optimizer.experiments.figures import plot_beside_adam
 from learned_optimizer.experiments.generalization import SUITE
@@ -37,7 +39,8 @@ interval tells.
 """
 FOOT = """
 A final loss is the mean of the last 10 steps. Test episodes are new to meta-training and to the tuning of rates.
-Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks.
+Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks. The one rate of Adam in
+the suites is from [calibration](calibration/README.md).
 
 Each folder of a comparison has `episodes.csv` (the losses and test metrics of every episode), `curves/` (the mean loss
 against the step, thinned, a file for each optimizer), `summary.csv`, `table.md`, and `run.json` (the command, its
@@ -60,6 +63,8 @@ def write_report(results: Path, pictures: bool = True) -> Path:
         if folders_of(results / name, experiment):
             rows.append(_row(results / name, experiment))
             _write(results / name / PAGE, _page(results / name, experiment))
+    if (results / CALIBRATION / calibration.TABLE).exists():
+        _write(results / CALIBRATION / PAGE, calibration.page(pd.read_csv(results / CALIBRATION / calibration.TABLE)))
     panels = {"quadratics": results / "quadratic", "MNIST": results / "mnist"}
     sections = [FOOT]
     if all((folder / EPISODES).exists() for folder in panels.values()):

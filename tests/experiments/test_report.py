@@ -155,6 +155,9 @@ def test_every_committed_comparison_tells_of_its_making_and_is_summarized():
         again = summarize_measures(comparison.measures, comparison.tuned, comparison.metrics)
         pd.testing.assert_frame_equal(again, summary, rtol=1e-2, atol=1e-9)
         for label, one in comparison.records.items():
+            if one.curve is None:  # Of a part.
+                assert path.parent.parent != RESULTS
+                continue
             # The last point of a thinned curve is of fewer steps than the others.
             counts = np.diff([*np.arange(0, one.num_steps, one.curve.width), one.num_steps])
             mean = np.average(one.curve.mean, weights=counts)
