@@ -102,7 +102,7 @@ def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, caps
     ("arguments", "message"),
     [
         (["--nonsense"], "Unknown command line flag 'nonsense'"),
-        (["--problem=quadratic", "--optimizers=sdg"], "There is no preset 'sdg'.* Baselines are sgd, nag"),
+        (["--problem=quadratic", "--optimizers=sdg"], "There is no preset 'sdg'.* Baselines are adam-default, "),
         (["--problem=small-tasks"], "--problem=small-tasks is a mixture to meta-train on"),
         (["--problem=no_such_data"], "No data set is called 'no_such_data'"),
     ],
