@@ -24,9 +24,9 @@ class Measurement:
     """A case of `benchmarks.case` with its arguments.
 
     Attributes:
-        name: Of its row in the table.
+        name: The name of its row in the table.
         case: The function of `benchmarks.case`.
-        arguments: Of the function.
+        arguments: The arguments of the function.
         quick: Whether it is part of `--quick`.
     """
 

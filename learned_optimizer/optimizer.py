@@ -54,7 +54,7 @@ class Plan:
     """What `build` settles.
 
     Attributes:
-        members: What updates the variables of each group; the last one has those that no group selects.
+        members: The preset or Keras optimizer of each group; the last one has those that no group selects.
         numbers: The group of each variable.
         parts: The blocks of the variables that a learned rule updates.
         rules: The rule of each group that has one, with masks, compiled, by the group's number.

@@ -37,7 +37,7 @@ class Comparison:
         curves: The losses of each optimizer that was run, `[seeds, steps]`, by its label.
         tuned: The search for the rate of each tuned baseline, by its label.
         metrics: The problem's `test_metrics` at the end of each episode, `[seeds]` by name, by the label.
-        records: What is kept of each optimizer, by its label, in the order asked for. Of those that were read from a
+        records: The record of each optimizer, by its label, in the order asked for. For those that were read from a
             folder this is all there is; the others' is made of their curves.
     """
 

@@ -28,7 +28,7 @@ class Episodes:
             leaves the rate as it is.
 
     Attributes:
-        metrics: What was measured in the last run, `[seeds]` by name: the problem's `test_metrics` at the end of each
+        metrics: The metrics of the last run, `[seeds]` by name: the problem's `test_metrics` at the end of each
             episode, at the weights that `fit` would leave; where those are an average, the same at the last θ under
             names that begin with `last_`; and `step_ms`, the milliseconds a step, gradient included.
     """

@@ -38,7 +38,7 @@ def summarize(
     Args:
         curves: Losses by label, `[episodes, steps]`, paired by episode.
         baselines: The labels among which the best baseline is looked for, separately for each measure.
-        metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
+        metrics: The metrics on test data at the ends of the episodes, by label and name, `[episodes]`.
 
     Returns:
         The table that `summarize_measures` makes.
@@ -57,7 +57,7 @@ def summarize_measures(
     Args:
         measures: The measures of each episode by label and name, `[episodes]`, paired by episode; see `measure`.
         baselines: The labels among which the best baseline is looked for, separately for each measure.
-        metrics: What was measured on test data at the ends of the episodes, by label and name, `[episodes]`.
+        metrics: The metrics on test data at the ends of the episodes, by label and name, `[episodes]`.
 
     Returns:
         Indexed by label, and for each measure of `OBJECTIVES` (`final`, the mean over the last 10 steps; `mean`, over

@@ -55,8 +55,8 @@ def tune(
         run: Gives the loss curves of a rate on the tuning episodes, `[episodes, steps]`, over a part of the steps.
         low: The lowest exponent of ten at first.
         high: The highest exponent of ten at first.
-        objective: What the rate is chosen by: `"final"`, the mean loss of the last 10 steps, or `"mean"`.
-        rungs: How many; with r of them the first has 1/2^(r-1) of the steps.
+        objective: The measure that the rate is chosen by: `"final"`, the mean loss of the last 10 steps, or `"mean"`.
+        rungs: The number of rungs; with r of them the first has 1/2^(r-1) of the steps.
 
     Returns:
         The best rate. One whose loss is not finite in some episode is never the best.

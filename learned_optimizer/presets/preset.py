@@ -36,7 +36,7 @@ class Preset:
     Attributes:
         rule: The update rule.
         weights: φ, float32 arrays.
-        card: What is known of the making of φ, as JSON can hold it; `description` is its one-line summary.
+        card: The record of how φ was made, as JSON can hold it; `description` is its one-line summary.
         groups: Pairs of a selector, a rank or a regular expression that is found in a variable's path, and the preset
             that updates the variables that it selects; see `LearnedOptimizer`.
     """

@@ -37,12 +37,12 @@ class ImageClassifier(Problem):
         data: `"digits"`, `"mnist"`, or the name of another data set that `load_images` finds.
         activation: One of `ACTIVATIONS`.
         batch_size: Examples in a minibatch, drawn with replacement.
-        initialization: Of θ_0: `"normal"`, N(0, stddev²) for all parameters as in the paper's released code; or
-            `"glorot"`, Glorot-uniform kernels and zero biases, as Keras's layers have them. Of several, each episode
+        initialization: The distribution of θ_0: `"normal"`, N(0, stddev²) for all parameters as in the paper's released
+            code; or `"glorot"`, Glorot-uniform kernels and zero biases, as Keras's layers have them. Of several, each episode
             draws one.
         stddev: The standard deviation of `"normal"`.
         classes: The labels of the classes that are told apart; `None` for all.
-        examples: How many of them there are, the first ones; `None` for all. The fewer, the sooner they are known by
+        examples: The number of examples, the first ones; `None` for all. The fewer, the sooner they are known by
             heart: an optimizer that is to be used on few is meta-trained on few. The others are kept for the
             validation meta-loss.
         downscale: The factor by which images are made smaller, which costs less; it must divide height and width.
@@ -165,7 +165,7 @@ class MLPClassifier(ImageClassifier):
     Args:
         data: See `ImageClassifier`.
         hidden_sizes: Units of each hidden layer. `()` is a linear classifier.
-        activation: Of the hidden layers; one of `ACTIVATIONS`.
+        activation: The activation of the hidden layers; one of `ACTIVATIONS`.
         **options: The other arguments of `ImageClassifier`.
 
     Raises:
@@ -219,7 +219,7 @@ class ConvClassifier(ImageClassifier):
 
     Args:
         data: See `ImageClassifier`.
-        channels: Of each convolution.
+        channels: The channels of each convolution.
         kernel_size: Height and width of the convolutions' kernels.
         hidden_sizes: Units of each hidden fully connected layer.
         activation: One of `ACTIVATIONS`.

@@ -36,7 +36,7 @@ class NeuralArt(Problem):
     Args:
         image_size: Height and width in pixels; a multiple of 4.
         style: `"waves"` or `"mosaic"`, which are computed, or the path of a picture.
-        features: What content and style are compared by; see `load_features`.
+        features: The network that content and style are compared by; see `load_features`.
         content: The path of a picture to draw contents from; by default one of scikit-learn's photographs.
         split: Which photograph contents are drawn from: one is for `"train"`, another for `"test"`.
         content_weight: α.

@@ -17,9 +17,10 @@ class Quadratic(Problem):
     The paper plots losses that start near 1, which is the mean over the coordinates of y; hence the division.
 
     Args:
-        dimension: Of θ, y and the square W of each function.
-        functions: How many functions are optimized at once; θ is `[functions, dimension]`.
-        distribution: Of the entries of W and y: `"gaussian"` (the paper), or `"uniform"` on [0, 1) (its released code).
+        dimension: The dimension of θ, y and the square W of each function.
+        functions: The number of functions optimized at once; θ is `[functions, dimension]`.
+        distribution: The distribution of the entries of W and y: `"gaussian"` (the paper), or `"uniform"` on [0, 1) (its
+            released code).
         stddev: The standard deviation of θ_0.
 
     Raises:

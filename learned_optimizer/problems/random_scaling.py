@@ -28,7 +28,7 @@ class RandomScaling(Problem):
     Args:
         problem: The problem in its own coordinates.
         radius: r, the largest logarithm of a factor; 3 in the paper.
-        scaled: What has a factor of its own, one of `SCALED`.
+        scaled: The unit that has a factor of its own, one of `SCALED`.
 
     Raises:
         ValueError: If `radius` is not positive, or `scaled` is not one of `SCALED`.

@@ -121,7 +121,7 @@ class TensorwiseRule(Rule):
             gradient: ∇_t, `[num_coordinates]`.
             state: h_t, one `[features, entries]` for each of `state_parts`.
             weights: φ, as `weight_shapes` describes it.
-            layout: Of the tensors that the coordinates are.
+            layout: The layout of the tensors that the coordinates make up.
 
         Returns:
             The update g_t, `[num_coordinates]`, to be added to θ_t, and the next state h_{t+1}.

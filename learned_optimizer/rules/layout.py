@@ -23,8 +23,8 @@ class Layout:
     twice as fast on small networks as adding up coordinates by their tensor's number, but takes long to compile.
 
     Args:
-        shapes: Of the tensors, none of them empty.
-        copies: How often they come, one time after the other.
+        shapes: The shapes of the tensors, none of them empty.
+        copies: The number of times that the tensors come, one after the other.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, ...]], copies: int = 1) -> None:

@@ -54,13 +54,13 @@ class CoordinatewiseLSTM(CoordinatewiseRule):
 
     Args:
         hidden_sizes: Units of each LSTM layer.
-        preprocessing: What the layers see: `"log_and_sign"` (appendix A); `"none"`, the gradient itself, as for the
+        preprocessing: The input of the layers: `"log_and_sign"` (appendix A); `"none"`, the gradient itself, as for the
             paper's quadratics; or `"moments"`, what Adam makes of it, see `normalized_moments`.
         p: The range of `log_and_sign`; 10 in the paper, 5 in its released code.
         beta: The decay of `moments`.
         embedding: Units of a dense layer with ELU before the LSTM layers; 0 for none, as in the paper.
         output: `"linear"`, as in the paper; or `"tanh"`, which bounds the update by `output_scale`.
-        output_scale: What the output is multiplied by; 0.1 in the paper, 0.01 in its released code.
+        output_scale: The factor on the output; 0.1 in the paper, 0.01 in its released code.
         forget_bias: Added to the forget gate, so that an untrained cell remembers; 1, as the released code has it.
 
     Raises:

@@ -25,7 +25,7 @@ def log_and_sign(gradient: Tensor, p: float = 10.0) -> Tensor:
 
     Args:
         gradient: ∇, `[num_coordinates]`.
-        p: How many orders of magnitude (of e) below 1 are resolved; at most `MAX_P`.
+        p: The orders of magnitude (of e) below 1 that are resolved; at most `MAX_P`.
 
     Returns:
         `[2, num_coordinates]`.

@@ -40,7 +40,7 @@ class Measurement:
     Attributes:
         run: A function of seeds, and of whether this is a smoke test, which yields the rows of the CSV.
         tables: The tables of the page, in their order.
-        seeds: How many seeds, unless the command says so.
+        seeds: The number of seeds, unless the command says so.
     """
 
     run: Callable[[Sequence[int], bool], Iterator[Row]]
