@@ -38,8 +38,8 @@ class ImageClassifier(Problem):
         activation: One of `ACTIVATIONS`.
         batch_size: Examples in a minibatch, drawn with replacement.
         initialization: The distribution of θ_0: `"normal"`, N(0, stddev²) for all parameters as in the paper's released
-            code; or `"glorot"`, Glorot-uniform kernels and zero biases, as Keras's layers have them. Of several, each episode
-            draws one.
+            code; or `"glorot"`, Glorot-uniform kernels and zero biases, as Keras's layers have them. Of several, each
+            episode draws one.
         stddev: The standard deviation of `"normal"`.
         classes: The labels of the classes that are told apart; `None` for all.
         examples: The number of examples, the first ones; `None` for all. The fewer, the sooner they are known by

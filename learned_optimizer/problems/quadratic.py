@@ -19,8 +19,8 @@ class Quadratic(Problem):
     Args:
         dimension: The dimension of θ, y and the square W of each function.
         functions: The number of functions optimized at once; θ is `[functions, dimension]`.
-        distribution: The distribution of the entries of W and y: `"gaussian"` (the paper), or `"uniform"` on [0, 1) (its
-            released code).
+        distribution: The distribution of the entries of W and y: `"gaussian"` (the paper), or `"uniform"` on [0, 1)
+            (its released code).
         stddev: The standard deviation of θ_0.
 
     Raises:
