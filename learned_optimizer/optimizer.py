@@ -65,10 +65,6 @@ class Plan:
     parts: tuple[Part, ...] = ()
     rules: Mapping[int, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
-    def is_learned(self, variable: int) -> bool:
-        """Whether a learned rule updates the variable of this index."""
-        return isinstance(self.members[self.numbers[variable]], Preset)
-
 
 @keras.saving.register_keras_serializable(package="learned_optimizer")
 class LearnedOptimizer(keras.optimizers.Optimizer):

@@ -11,10 +11,6 @@ from collections.abc import Callable, Collection, Iterator
 import tensorflow as tf
 from absl import app, flags, logging
 
-from learned_optimizer.provenance import commit
-
-__all__ = ["CommandError", "command_line", "commit", "reporting", "run", "run_on_names"]
-
 PACKAGE = "learned_optimizer"
 
 

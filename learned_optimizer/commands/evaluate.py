@@ -11,10 +11,11 @@ from absl import flags
 
 from learned_optimizer import presets
 from learned_optimizer.commands import problem_flags
-from learned_optimizer.commands.entry import command_line, commit, reporting, run
+from learned_optimizer.commands.entry import command_line, reporting, run
 from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.suites import TASKS
+from learned_optimizer.provenance import commit
 
 USAGE = """\
 evaluate.py compares optimizers on a problem, which takes minutes. Say on which one, for example:
@@ -49,7 +50,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "rungs",
         1,
-        "Of the search for a learning rate: with r of them all rates are run for 1/2^(r-1) of the steps, and the "
+        "Rungs of the search for a learning rate: with r of them all rates are run for 1/2^(r-1) of the steps, and the "
         "better half of them for twice as many, until all steps are made.",
         lower_bound=1,
     )
@@ -63,7 +64,7 @@ def define_flags() -> None:
         "as they are, where only the learned optimizer is new.",
     )
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
-    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", 0, 2**31 - 1)
+    flags.DEFINE_integer("seed", 0, "Seed for everything that is drawn.", 0, 2**31 - 1)
     flags.DEFINE_boolean("update_card", False, "Write the table into the cards of the learned optimizers.")
     flags.DEFINE_string("out", None, "Directory for the results; default: results/PROBLEM.")
 

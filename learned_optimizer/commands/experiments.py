@@ -7,7 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from learned_optimizer.commands.entry import CommandError, commit, run_on_names
+from learned_optimizer.commands.entry import CommandError, run_on_names
+from learned_optimizer.provenance import commit
 
 
 def define_flags() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from absl import flags
 
 from learned_optimizer.commands import problem_flags
-from learned_optimizer.commands.entry import CommandError, command_line, commit, reporting, run
+from learned_optimizer.commands.entry import CommandError, command_line, reporting, run
+from learned_optimizer.provenance import commit
 
 USAGE = """\
 train.py meta-trains an optimizer on a problem, which takes from minutes to hours. Say on which one, for example:

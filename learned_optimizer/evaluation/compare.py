@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from learned_optimizer.evaluation.baselines import BASELINES, Baseline, baseline_of
@@ -75,15 +74,6 @@ class Comparison:
             self.metrics | {label: other.metrics.get(label, {}) for label in labels},
             self.records | {label: other.records[label] for label in labels},
         )
-
-    def frame(self) -> pd.DataFrame:
-        """Every loss of those that were run in a row: `optimizer`, `episode`, `step`, `loss`."""
-        parts = [pd.DataFrame(columns=["optimizer", "episode", "step", "loss"])] if not self.curves else []
-        for label, curves in self.curves.items():
-            episode, step = np.indices(curves.shape)
-            columns = {"optimizer": label, "episode": episode.ravel(), "step": step.ravel(), "loss": curves.ravel()}
-            parts.append(pd.DataFrame(columns))
-        return pd.concat(parts, ignore_index=True)
 
 
 Optimizer: TypeAlias = str | Path | Preset | Baseline | Callable[[], Any]

@@ -67,15 +67,6 @@ def test_test_episodes_may_come_from_another_problem(problem, comparison):
     assert next(iter(result.curves.values()))[:, 0].min() > 100
 
 
-def test_frame_has_every_loss_in_a_row(comparison):
-    result, _ = comparison
-    frame = result.frame()
-    assert list(frame.columns) == ["optimizer", "episode", "step", "loss"]
-    for label, curves in result.curves.items():
-        table = frame[frame["optimizer"] == label].pivot(index="episode", columns="step", values="loss")
-        np.testing.assert_array_equal(table.to_numpy(), curves)
-
-
 def test_progress_is_told(comparison, preset):
     _, lines = comparison
     assert len(lines) == 3
