@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 import numpy as np
 from keras import layers
-from measurements.common import Measurement, Row, Table, Trial, digits, normalized_network, perceptron
 
 from learned_optimizer import LearnedOptimizer
+from measurements.common import Measurement, Row, Table, Trial, digits, normalized_network, perceptron
 
 STEPS, EARLY, LATE = 500, 100, 50
 RATES = (1e-4, 3e-4, 1e-3)
