@@ -20,7 +20,7 @@ from learned_optimizer.blocks import Block, concatenate, gather, partition, scat
 from learned_optimizer.groups import Groups, Member, Selector, as_preset
 from learned_optimizer.presets.library import DEFAULT
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.rules.base import CoordinatewiseRule, Rule, TensorwiseRule
+from learned_optimizer.rules.base import Observation, Rule, State, check_needs
 from learned_optimizer.rules.layout import Layout
 
 NONFINITE = ("skip_coordinate", "skip_step")
@@ -33,20 +33,23 @@ MAX_COUNT = 2**31 - 1
 LEAST_LIKELY_FACTOR = 0.03
 # The root mean square of a mean of independent gradients of unit variance, with Adam's β₁ of 0.9.
 ADAM_RMS = math.sqrt((1 - 0.9) / (1 + 0.9))
+# What Keras lets a rule see, of what it may need.
+GIVEN = frozenset(("theta",))
 SMALL_LEARNING_RATE = "`learning_rate` is a factor on the learned update"
 
 
 class Part(NamedTuple):
     """A block of coordinates with the group that updates it, and the slots of its state.
 
-    The parts of a coordinatewise rule's state share one slot, `[features, size]`: with one for each, XLA copies some
-    of them in every step. A tensorwise rule has one block of all its tensors, and a slot for each part of its state.
+    The parts of the state that belong to the same unit share one slot, `[features, entries]`: with one for each, XLA
+    copies some of them in every step. The coordinates of a coordinatewise rule are in blocks of bounded size, whose
+    layout is that of one vector; those of any other rule are one block of whole tensors.
     """
 
     group: int
     block: Block
     slots: tuple[Any, ...]
-    layout: Layout | None = None
+    layout: Layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,22 +246,15 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         for number, member in enumerate(members):
             chosen = [group == number and not skipped for group, skipped in zip(numbers, overwritten, strict=True)]
             if isinstance(member, Preset):
+                check_needs(member.rule, GIVEN, "Keras")
                 shapes = [tuple(v.shape) if mine else (0,) for v, mine in zip(variables, chosen, strict=True)]
                 sizes = [math.prod(shape) for shape in shapes]
-                if isinstance(member.rule, TensorwiseRule):
-                    layout = Layout([shape for shape, size in zip(shapes, sizes, strict=True) if size])
-                    masked = functools.partial(_masked_tensors, member.rule, layout)
-                    for block in partition(sizes, sum(sizes)):
-                        slots = self._add_tensor_slots(member.rule, layout, len(parts))
-                        parts.append(Part(number, block, slots, layout))
-                else:
-                    assert isinstance(member.rule, CoordinatewiseRule)
-                    masked = functools.partial(_masked_coordinates, member.rule)
-                    for block in partition(sizes, BLOCK_SIZE):
-                        shape = (sum(member.rule.state_sizes), block.size)
-                        slot = self.add_variable(shape, "zeros", self.state_dtype, name=f"state_{len(parts)}")
-                        parts.append(Part(number, block, (slot,)))
-                rules[number] = backends.compiled(masked)
+                largest = BLOCK_SIZE if member.rule.coordinatewise else sum(sizes)
+                whole = Layout([shape for shape, size in zip(shapes, sizes, strict=True) if size])
+                for block in partition(sizes, largest):
+                    layout = Layout([(block.size,)]) if member.rule.coordinatewise else whole
+                    parts.append(Part(number, block, self._add_slots(member.rule, layout, len(parts)), layout))
+                rules[number] = backends.compiled(functools.partial(_masked, member.rule, whole))
             else:
                 backends.take_reduced(member)
                 member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
@@ -270,16 +266,16 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             self._average_scale = self.add_variable((), "zeros", "float32", "only_first_replica", name="average_scale")
             restore_in_fit()
 
-    def _add_tensor_slots(self, rule: TensorwiseRule, layout: Layout, part: int) -> tuple[Any, ...]:
+    def _add_slots(self, rule: Rule, layout: Layout, part: int) -> tuple[Any, ...]:
         # What belongs to a whole tensor takes no memory to speak of, and holds counts.
         return tuple(
             self.add_variable(
-                (features, len(tensors)),
+                (sum(sizes), layout.count(unit)),
                 "zeros",
-                "float32" if number else self.state_dtype,
-                name=f"state_{part}_{number}",
+                self.state_dtype if unit == "coordinate" else "float32",
+                name=f"state_{part}_{unit}",
             )
-            for number, (features, tensors) in enumerate(rule.state_parts(layout))
+            for unit, sizes in _sizes_by_unit(rule).items()
         )
 
     def _add_counter(self, name: str) -> Any:
@@ -320,7 +316,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             member.apply(masked, [given[n] for n in mine])
 
         scale = backends.read(self._average_scale) if self._average_scale is not None else ops.zeros(())
-        updates = self._update_parts(flat, keep, ops.cast(learning_rate, "float32"), scale)
+        updates = self._update_parts(flat, given, keep, ops.cast(learning_rate, "float32"), scale)
         values = []
         for number, pieces in updates.items():
             variable, update = given[number], concatenate(pieces)
@@ -343,7 +339,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         return ops.where(keep, self.weight_decay * rate * theta, 0.0)
 
     def _update_parts(
-        self, gradients: Mapping[int, Any], keep: Mapping[int, Any], learning_rate: Any, average_scale: Any
+        self,
+        gradients: Mapping[int, Any],
+        variables: Mapping[int, Any],
+        keep: Mapping[int, Any],
+        learning_rate: Any,
+        average_scale: Any,
     ) -> dict[int, list[Any]]:
         """Calls the rules, and advances the slots; returns the pieces of what is to be added to each variable.
 
@@ -353,6 +354,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """
         phi: dict[int, dict[str, Any]] = {}
         pieces: dict[int, list[Any]] = {}
+        theta = {n: ops.cast(ops.reshape(ops.convert_to_tensor(v), (-1,)), "float32") for n, v in variables.items()}
         done: Any = None
         for group, block, slots, _ in self._plan.parts:
             if not any(segment.variable in gradients for segment in block.segments):
@@ -365,6 +367,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 # Where no gradient is given, or none that is finite, value and state stay.
                 update, states = rule(
                     backends.chain(done, gather(block, gradients, "float32")),
+                    gather(block, theta, "float32") if "theta" in self._plan.members[group].rule.needs else None,
                     gather(block, keep, "bool"),
                     tuple(backends.read(slot) for slot in slots),
                     {name: backends.chain(done, value) for name, value in phi[group].items()},
@@ -431,9 +434,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         given = {self._get_variable_index(variable): variable for variable in variables}
         pieces: dict[int, list[Any]] = {}
         for group, block, slots, layout in self._averaged_parts():
-            state = tuple(ops.cast(backends.read(slot), "float32") for slot in slots)
             rule: Any = self._plan.members[group].rule
-            offset = rule.average_offset(state, layout)
+            offset = rule.average_offset(_unpack(rule, [backends.read(slot) for slot in slots]), layout)
             for number, piece in scatter(block, scale * offset):
                 pieces.setdefault(number, []).append(piece)
         targets = [given[number] for number in pieces if number in given]
@@ -530,46 +532,57 @@ def _checked_learning_rate(learning_rate: Any, preset: Preset) -> Any:
     return float(learning_rate)
 
 
-def _masked_coordinates(
-    rule: CoordinatewiseRule,
-    gradient: Any,
-    mask: Any,
-    slots: tuple[Any],
-    weights: Mapping[str, Any],
-    learning_rate: Any,
-    average_scale: Any,
-) -> tuple[Any, tuple[Any]]:
-    """Calls a rule on a block; where the mask is false, the update is 0 and the slot stays."""
-    del average_scale
-    (slot,) = slots
-    gradient = ops.where(mask, gradient, 0.0)
-    update, state = rule(gradient, split(ops.cast(slot, "float32"), rule.state_sizes), weights)
-    update = ops.where(mask, learning_rate * update, 0.0)
-    return update, (ops.where(mask, ops.cast(concatenate(state), slot.dtype), slot) if state else slot,)
+def _sizes_by_unit(rule: Rule) -> dict[str, list[int]]:
+    """The features of the parts of a rule's state, by the unit that they belong to; coordinates come first."""
+    sizes: dict[str, list[int]] = {"coordinate": []}
+    for size, unit in rule.state_parts:
+        sizes.setdefault(unit, []).append(size)
+    return sizes
 
 
-def _masked_tensors(
-    rule: TensorwiseRule,
+def _unpack(rule: Rule, slots: Sequence[Any]) -> State:
+    """The parts of the state, in float32, in the rule's order."""
+    units = _sizes_by_unit(rule)
+    parts = {
+        unit: iter(split(ops.cast(slot, "float32"), sizes))
+        for (unit, sizes), slot in zip(units.items(), slots, strict=True)
+    }
+    return tuple(next(parts[unit]) for _, unit in rule.state_parts)
+
+
+def _masked(
+    rule: Rule,
     layout: Layout,
     gradient: Any,
+    theta: Any,
     mask: Any,
     slots: tuple[Any, ...],
     weights: Mapping[str, Any],
     learning_rate: Any,
     average_scale: Any,
 ) -> tuple[Any, tuple[Any, ...]]:
-    """Calls a rule on tensors; where the mask is false, the gradient counts as 0, and the coordinate stays.
+    """Calls a rule on a block; where the mask is false, the gradient counts as 0, and the coordinate stays.
 
-    What belongs to a tensor stays if the mask is false in all of it.
+    What belongs to a tensor, row or column stays if the mask is false in all of the tensor.
     """
-    state = tuple(ops.cast(slot, "float32") for slot in slots)
+    if rule.coordinatewise:
+        layout = Layout([tuple(gradient.shape)])
+    state = _unpack(rule, slots)
     back = average_scale * rule.average_offset(state, layout) if rule.keeps_average else 0.0
-    update, state = rule(ops.where(mask, gradient, 0.0), state, weights, layout)
-    moved = ops.segment_sum(ops.cast(mask, "float32"), layout.tensors, num_segments=layout.num_tensors) > 0
-    masks = [mask, *(ops.take(moved, tensors) for _, tensors in rule.state_parts(layout)[1:])]
-    kept = (
-        ops.where(keep, ops.cast(part, slot.dtype), slot) for keep, part, slot in zip(masks, state, slots, strict=True)
-    )
+    update, state = rule(Observation(ops.where(mask, gradient, 0.0), theta), state, weights, layout)
+    following: dict[str, list[Any]] = {unit: [] for unit in _sizes_by_unit(rule)}
+    for part, (_, unit) in zip(state, rule.state_parts, strict=True):
+        following[unit].append(part)
+    kept = []
+    for (unit, parts), slot in zip(following.items(), slots, strict=True):
+        if not parts:
+            kept.append(slot)
+            continue
+        keep = mask
+        if unit != "coordinate":
+            moved = ops.segment_sum(ops.cast(mask, "float32"), layout.tensors, num_segments=layout.num_tensors) > 0
+            keep = ops.take(moved, layout.tensors_of(unit))
+        kept.append(ops.where(keep, ops.cast(concatenate(parts), slot.dtype), slot))
     return ops.where(mask, learning_rate * update, 0.0) - back, tuple(kept)
 
 

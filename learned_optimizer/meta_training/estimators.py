@@ -8,10 +8,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.shares import Share, share_of_all
 from learned_optimizer.meta_training.unroll import Carry, advance, follow, perturb, unroll
 from learned_optimizer.problems.base import Problem
+from learned_optimizer.rules.base import Rule
 
 META_LOSSES = ("sum", "mean", "last", "log", "normalized")
 ESTIMATORS = ("backpropagation", "nres", "imitation")
@@ -47,7 +47,8 @@ def make_estimator(
     kind: str,
     loss: str,
     deviation: float,
-    teacher: Adam | None,
+    teacher: Rule | None,
+    teacher_learning_rate: float,
     jit_compile: bool | None,
     validation: bool,
     **options: Any,
@@ -58,14 +59,15 @@ def make_estimator(
         kind: One of `ESTIMATORS`; see `MetaTrainer`.
         loss: One of `META_LOSSES`.
         deviation: Standard deviation σ of the perturbations of `"nres"`.
-        teacher: The optimizer that `"imitation"` imitates; None for the other kinds.
+        teacher: The rule without a φ that `"imitation"` imitates; None for the other kinds.
+        teacher_learning_rate: The factor on its updates.
         jit_compile: Whether the loop of `"nres"` is one XLA program; see `perturbed`.
         validation: Whether the meta-loss is that of validation batches.
         **options: Arguments of `unroll`, for `"backpropagation"`.
     """
     each = functools.partial(meta_loss, loss)
     if teacher:
-        return functools.partial(imitated, teacher=teacher)
+        return functools.partial(imitated, teacher=teacher, learning_rate=teacher_learning_rate)
     if kind == "nres":
         return functools.partial(
             perturbed, meta_loss=each, deviation=deviation, jit_compile=jit_compile, validation=validation
@@ -151,7 +153,8 @@ def imitated(
     phi: Mapping[str, tf.Tensor],
     carry: Carry,
     num_steps: int,
-    teacher: Adam,
+    teacher: Rule,
+    learning_rate: float,
 ) -> Estimate:
     """Back-propagation of the distance from a teacher's updates, along the teacher's episodes.
 
@@ -161,7 +164,8 @@ def imitated(
         phi: φ of all of them.
         carry: Where the episodes stand, with the teacher as one share more.
         num_steps: Truncation length: the steps of the unroll.
-        teacher: The optimizer to imitate.
+        teacher: The rule to imitate.
+        learning_rate: The factor on its updates.
 
     Returns:
         The same as `propagated`; in place of the losses, the mean squared differences of updates, in units of the
@@ -169,7 +173,9 @@ def imitated(
     """
     with tf.GradientTape() as tape:
         tape.watch(phi)
-        differences, carry = follow(problem, shares, share_of_all(problem, teacher), phi, carry, num_steps)
-        distances = differences / teacher.learning_rate**2
+        differences, carry = follow(
+            problem, shares, share_of_all(problem, teacher), learning_rate, phi, carry, num_steps
+        )
+        distances = differences / learning_rate**2
         total = tf.reduce_mean(distances)
     return distances, tape.gradient(total, list(phi.values())), carry

@@ -17,7 +17,6 @@ import tensorflow as tf
 from learned_optimizer.meta_training import estimators
 from learned_optimizer.meta_training.arguments import check, several
 from learned_optimizer.meta_training.description import describe
-from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.record import check_same_run
@@ -35,7 +34,8 @@ from learned_optimizer.meta_training.validation import validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, make_seed
-from learned_optimizer.rules.base import Rule, TensorwiseRule
+from learned_optimizer.rules.base import Rule
+from learned_optimizer.rules.handmade import Adam
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
@@ -216,12 +216,13 @@ class MetaTrainer:
         averaging = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}
         self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm, **averaging)
         self._meta_optimizer.build(list(self._weights.values()))
-        self._teacher = Adam(teacher_learning_rate) if estimator == "imitation" else None
+        self._teacher = Adam() if estimator == "imitation" else None
         self._estimate = estimators.make_estimator(
             estimator,
             meta_loss,
             perturbation,
             self._teacher,
+            teacher_learning_rate,
             jit_compile,
             validation_meta_loss,
             second_derivatives=second_derivatives,
@@ -461,7 +462,7 @@ class MetaTrainer:
         self, problem: Problem, function: Callable[..., Any], teacher: Adam | None = None, jit_compile: bool = False
     ) -> Task:
         shares = shares_of(problem, self._initial)
-        if self.coordinate_fraction < 1 and any(isinstance(share.rule, TensorwiseRule) for share in shares):
+        if self.coordinate_fraction < 1 and not all(share.rule.coordinatewise for share in shares):
             raise ValueError(
                 "In a tensorwise rule every coordinate depends on the others: `coordinate_fraction` must be 1. "
                 f"Received: {self.coordinate_fraction}"

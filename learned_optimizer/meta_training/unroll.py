@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training.shares import Share, part_weights, share_of_all
 from learned_optimizer.problems.base import Nest, Problem, fold_in
-from learned_optimizer.rules.base import CoordinatewiseRule, Rule, State, TensorwiseRule, Weights
+from learned_optimizer.rules.base import Observation, Rule, State, Weights
 from learned_optimizer.rules.layout import Layout
 
 # An episode's seed is folded with one of these, so that what is drawn for different ends is independent.
@@ -214,7 +214,13 @@ def advance(
 
 
 def follow(
-    problem: Problem, shares: Sequence[Share], teacher: Share, weights: Weights, carry: Carry, num_steps: int
+    problem: Problem,
+    shares: Sequence[Share],
+    teacher: Share,
+    learning_rate: float,
+    weights: Weights,
+    carry: Carry,
+    num_steps: int,
 ) -> tuple[tf.Tensor, Carry]:
     """Makes `num_steps` updates of a teacher, while the rules, which see the same gradients, say what theirs would be.
 
@@ -222,6 +228,7 @@ def follow(
         problem: The distribution of optimizees.
         shares: The rules, each with its share of the coordinates.
         teacher: A rule without a φ, of all coordinates.
+        learning_rate: The factor on the teacher's updates.
         weights: φ of the rules.
         carry: Where the episodes stand, as `start` gives it for all shares and last the teacher.
         num_steps: Number of updates to make.
@@ -242,6 +249,7 @@ def follow(
         (*updates, update), rule_state = _updates(
             rules, [*indices, None], gradient, _part_state(every, carry.rule_state), phi
         )
+        update = learning_rate * update
         difference = tf.reshape(_put(updates, indices) - update, carry.theta.shape)
         differences.append(tf.reduce_mean(tf.square(difference), axis=1))
         carry = _moved(evaluate, carry, update, rule_state)
@@ -372,9 +380,7 @@ def _compiled(
     shares: Sequence[Share], episodes: int, perturbed: bool = False, recompute: bool = False
 ) -> list[_Compiled]:
     return [
-        _Compiled(
-            functools.partial(_call, share, episodes, perturbed), isinstance(share.rule, TensorwiseRule), recompute
-        )
+        _Compiled(functools.partial(_call, share, episodes, perturbed), not share.rule.coordinatewise, recompute)
         for share in shares
     ]
 
@@ -396,39 +402,28 @@ def _updates(
 
 
 def _initial_state(share: Share, episodes: int, dtype: str) -> State:
-    if isinstance(share.rule, TensorwiseRule):
-        return share.rule.initial_state(Layout(share.shapes).times(episodes), dtype)
-    assert isinstance(share.rule, CoordinatewiseRule)
-    return share.rule.initial_state(episodes * share.indices.size, dtype)
+    return share.rule.initial_state(Layout(share.shapes).times(episodes), dtype)
 
 
 def _part_state(shares: Sequence[Share], rule_state: State) -> list[State]:
     """The state of each share's rule."""
     arrays = iter(rule_state)
-    return [tuple(next(arrays) for _ in range(_num_parts(share))) for share in shares]
-
-
-def _num_parts(share: Share) -> int:
-    if isinstance(share.rule, TensorwiseRule):
-        return len(share.rule.state_parts(Layout(share.shapes)))
-    assert isinstance(share.rule, CoordinatewiseRule)
-    return len(share.rule.state_sizes)
+    return [tuple(next(arrays) for _ in range(len(share.rule.state_parts))) for share in shares]
 
 
 def _call(
     share: Share, episodes: int, perturbed: bool, gradient: tf.Tensor, state: State, weights: Weights
 ) -> tuple[tf.Tensor, State]:
     """Calls a share's rule on coordinates of all episodes, `[episodes · coordinates]`."""
-    rule: Any = share.rule
-    if isinstance(share.rule, TensorwiseRule):
-        # The tensors of all episodes are so many tensors.
-        rule = functools.partial(share.rule, layout=Layout(share.shapes).times(1 if perturbed else episodes))
+    # The tensors of all episodes are so many tensors.
+    layout = Layout(share.shapes).times(1 if perturbed else episodes)
     if not perturbed:
-        return rule(gradient, state, weights)
+        return share.rule(Observation(gradient), state, weights, layout)
     gradients = tf.reshape(gradient, [episodes, -1])
     states = tuple(tf.transpose(tf.reshape(part, [part.shape[0], episodes, -1]), [1, 0, 2]) for part in state)
     updates, states = tf.vectorized_map(
-        lambda episode: rule(episode[0], episode[1], episode[2]), (gradients, states, weights)
+        lambda episode: share.rule(Observation(episode[0]), episode[1], episode[2], layout),
+        (gradients, states, weights),
     )
     state = tuple(tf.reshape(tf.transpose(part, [1, 0, 2]), [part.shape[1], -1]) for part in states)
     return tf.reshape(updates, [-1]), state

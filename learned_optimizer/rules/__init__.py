@@ -1,7 +1,7 @@
 """Update rules m(∇, h; φ)."""
 
-from learned_optimizer.rules.base import CoordinatewiseRule, Rule, TensorwiseRule
-from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
+from learned_optimizer.rules.base import Observation, Rule
+from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.mlp import AdaptiveMLP
@@ -11,15 +11,15 @@ from learned_optimizer.rules.registry import HANDMADE, RULES, deserialize, seria
 __all__ = [
     "HANDMADE",
     "RULES",
+    "Adam",
     "AdaptiveMLP",
     "CoordinatewiseLSTM",
-    "CoordinatewiseRule",
     "Layout",
+    "Observation",
     "Prodigy",
     "RNNprop",
     "Rule",
     "ScheduleFree",
-    "TensorwiseRule",
     "deserialize",
     "log_and_sign",
     "normalized_moments",

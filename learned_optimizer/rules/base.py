@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -16,15 +16,48 @@ Weights = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
 
 
+class Observation(NamedTuple):
+    """What a rule sees of an optimizee at θ_t.
+
+    Attributes:
+        gradient: The gradient ∇_t, `[num_coordinates]`.
+        theta: The point θ_t itself, `[num_coordinates]`; None for a rule that does not need it.
+        loss: The loss f(θ_t) of each copy of the tensors, `[copies]`; None for a rule that does not need it. Keras
+            does not tell an optimizer.
+    """
+
+    gradient: Tensor
+    theta: Tensor | None = None
+    loss: Tensor | None = None
+
+
+# What a rule may need beside the gradient.
+OPTIONAL = frozenset(("theta", "loss"))
+
+
 class Rule(abc.ABC):
     """An update rule: one pure function whose weights φ are shared by all that it updates.
 
     Meta-training calls a rule through time and differentiates in φ; `LearnedOptimizer` calls the same function and
     keeps the state in slot variables. A rule holds no weights: φ is passed in, as a mapping from name to array.
 
-    A subclass of `CoordinatewiseRule` or `TensorwiseRule` is listed in `learned_optimizer.rules.RULES`, whose members
-    all pass the same tests.
+    All tensors of θ come one after the other as one vector; a `Layout` says which coordinates form a tensor. Arrays
+    have the coordinates last, `[features, num_coordinates]`, so that a feature is a contiguous row.
+
+    A rule of one's own is a subclass with the members that are abstract here. Those of this library are listed in
+    `learned_optimizer.rules.RULES` and `HANDMADE`, whose members all pass the same tests.
+
+    Attributes:
+        coordinatewise: Whether the rule treats each coordinate by itself, whatever tensor it belongs to. Such a rule
+            may be called on a part of the coordinates: the optimizer takes them in blocks, and a meta-gradient may be
+            estimated from some of them.
+        needs: The fields of `Observation`, beside the gradient, without which the rule cannot work.
+        keeps_average: Whether the rule keeps an averaged iterate x; see `average_offset`.
     """
+
+    coordinatewise: bool = False
+    needs: frozenset[str] = frozenset()
+    keeps_average: bool = False
 
     @property
     @abc.abstractmethod
@@ -35,9 +68,41 @@ class Rule(abc.ABC):
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """An untrained φ: float32 arrays of `weight_shapes`, the same for the same seed."""
 
+    @property
+    @abc.abstractmethod
+    def state_parts(self) -> tuple[tuple[int, str], ...]:
+        """The parts of the state: the features of each, and the unit of `layout.UNITS` that has so many."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, observation: Observation, state: State, weights: Weights, layout: Layout
+    ) -> tuple[Tensor, State]:
+        """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ).
+
+        Args:
+            observation: The gradient ∇_t, and what else the rule needs.
+            state: h_t, one `[features, entries]` for each of `state_parts`.
+            weights: φ, as `weight_shapes` describes it.
+            layout: The layout of the tensors that the coordinates make up.
+
+        Returns:
+            The update g_t, `[num_coordinates]`, to be added to θ_t, and the next state h_{t+1}.
+        """
+
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON can hold them."""
+
+    def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
+        """h_0: zeros, `[features, entries]` for each of `state_parts`."""
+        return tuple(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in self.state_parts)
+
+    def average_offset(self, state: State, layout: Layout) -> Tensor:
+        """Computes x − θ, `[num_coordinates]`, where x is the averaged iterate of a rule that keeps one.
+
+        The offset belongs to the θ that the rule's last update led to.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no average.")
 
     def for_fine_tuning(self) -> Rule:
         """The same rule with first steps that do not undo what a model has learned; φ fits both.
@@ -57,72 +122,20 @@ class Rule(abc.ABC):
             raise ValueError(f"{type(self).__name__} expects weights of shapes {expected}. Received: {received}")
 
 
-class CoordinatewiseRule(Rule):
-    """A rule that treats every coordinate by itself, with one state each, whatever tensor it belongs to.
+def check_needs(rule: Rule, given: frozenset[str], who: str) -> None:
+    """Refuses a rule that needs what it will not be given.
 
-    A gradient is `[num_coordinates]`. Arrays are laid out with the coordinates last, `[features, num_coordinates]`, so
-    that gates are contiguous rows.
+    Args:
+        rule: The rule.
+        given: The optional fields of `Observation` that it will be given.
+        who: The caller, for the message.
+
+    Raises:
+        ValueError: If something is missing, or the rule needs what is no field of `Observation`.
     """
-
-    @property
-    @abc.abstractmethod
-    def state_sizes(self) -> tuple[int, ...]:
-        """The features that each part of the state keeps for a coordinate."""
-
-    def initial_state(self, num_coordinates: int, dtype: str = "float32") -> State:
-        """h_0: zeros, `[features, num_coordinates]` for each entry of `state_sizes`."""
-        return tuple(ops.zeros((size, num_coordinates), dtype=dtype) for size in self.state_sizes)
-
-    @abc.abstractmethod
-    def __call__(self, gradient: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-        """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ).
-
-        Args:
-            gradient: ∇_t, `[num_coordinates]`.
-            state: h_t, one `[features, num_coordinates]` for each entry of `state_sizes`.
-            weights: φ, as `weight_shapes` describes it.
-
-        Returns:
-            The update g_t, `[num_coordinates]`, to be added to θ_t, and the next state h_{t+1}.
-        """
-
-
-class TensorwiseRule(Rule):
-    """A rule in which a coordinate's update may depend on all of its tensor, and on the number and size of the others.
-
-    A gradient is that of several tensors, one after the other as one vector, with their `Layout`.
-    """
-
-    @abc.abstractmethod
-    def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
-        """The parts of the state, each `[features, entries]`: their features, and the tensor of each of the entries.
-
-        The first is what is kept for each coordinate, in their order.
-        """
-
-    keeps_average: bool = False
-
-    def average_offset(self, state: State, layout: Layout) -> Tensor:
-        """Computes x − θ, `[num_coordinates]`, where x is the averaged iterate of a rule that keeps one.
-
-        `keeps_average` says whether a rule does. The offset belongs to the θ that the rule's last update led to.
-        """
-        raise NotImplementedError(f"{type(self).__name__} keeps no average.")
-
-    def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
-        """h_0: zeros, `[features, entries]` for each of `state_parts`."""
-        return tuple(ops.zeros((size, len(tensors)), dtype=dtype) for size, tensors in self.state_parts(layout))
-
-    @abc.abstractmethod
-    def __call__(self, gradient: Tensor, state: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
-        """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ).
-
-        Args:
-            gradient: ∇_t, `[num_coordinates]`.
-            state: h_t, one `[features, entries]` for each of `state_parts`.
-            weights: φ, as `weight_shapes` describes it.
-            layout: The layout of the tensors that the coordinates make up.
-
-        Returns:
-            The update g_t, `[num_coordinates]`, to be added to θ_t, and the next state h_{t+1}.
-        """
+    missing = sorted(rule.needs - given)
+    if missing:
+        raise ValueError(
+            f"{type(rule).__name__} needs {' and '.join(missing)} beside the gradient, which {who} does not give: it "
+            f"gives {' and '.join(sorted(given)) or 'nothing else'}."
+        )

@@ -13,6 +13,8 @@ from keras import ops
 
 Tensor = Any
 FEW = 12
+# What a part of a rule's state may belong to.
+UNITS = ("coordinate", "tensor", "row", "column")
 
 
 class Layout:
@@ -48,6 +50,18 @@ class Layout:
     def num_tensors(self) -> int:
         """The number of tensors."""
         return len(self.shapes)
+
+    def count(self, unit: str) -> int:
+        """The number of coordinates, tensors, rows or columns, by one of `UNITS`."""
+        if unit == "tensor":
+            return self.num_tensors
+        return int({"coordinate": self.sizes, "row": self.num_rows, "column": self.num_columns}[unit].sum())
+
+    def tensors_of(self, unit: str) -> np.ndarray:
+        """The tensor that each coordinate, tensor, row or column belongs to, `[count(unit)]`."""
+        if unit == "tensor":
+            return np.arange(self.num_tensors, dtype="int32")
+        return {"coordinate": self.tensors, "row": self.tensors_of_rows, "column": self.tensors_of_columns}[unit]
 
     @functools.cached_property
     def sizes(self) -> np.ndarray:

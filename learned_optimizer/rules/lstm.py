@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.base import CoordinatewiseRule, State, Tensor, Weights
+from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
+from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign, normalized_moments
 
 # The features that each gives, and the parts of its state.
@@ -40,14 +41,15 @@ def lstm_cell(
     return ops.sigmoid(o) * ops.tanh(c), c
 
 
-class CoordinatewiseLSTM(CoordinatewiseRule):
+class CoordinatewiseLSTM(Rule):
     """A stack of LSTM layers that every coordinate runs with its own state and the same weights.
 
     ```python
     rule = CoordinatewiseLSTM()
     weights = rule.initial_weights(seed=0)
-    state = rule.initial_state(num_coordinates)
-    update, state = rule(gradient, state, weights)  # θ ← θ + update
+    layout = Layout([theta.shape])
+    state = rule.initial_state(layout)
+    update, state = rule(Observation(gradient), state, weights, layout)  # θ ← θ + update
     ```
 
     Source: Andrychowicz et al. (2016), section 2.1 and appendix A.
@@ -66,6 +68,8 @@ class CoordinatewiseLSTM(CoordinatewiseRule):
     Raises:
         ValueError: If an argument is out of its range.
     """
+
+    coordinatewise = True
 
     def __init__(
         self,
@@ -120,10 +124,11 @@ class CoordinatewiseLSTM(CoordinatewiseRule):
         return shapes
 
     @property
-    def state_sizes(self) -> tuple[int, ...]:
-        """What the preprocessing keeps, and (h, c) of each layer."""
+    def state_parts(self) -> tuple[tuple[int, str], ...]:
+        """What the preprocessing keeps, and (h, c) of each layer, for each coordinate."""
         _, kept = PREPROCESSING[self.preprocessing]
-        return (1,) * kept + tuple(size for hidden in self.hidden_sizes for size in (hidden, hidden))
+        sizes = (1,) * kept + tuple(size for hidden in self.hidden_sizes for size in (hidden, hidden))
+        return tuple((size, "coordinate") for size in sizes)
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Kernels from a normal of deviation 1/√fan-in truncated at two deviations, and zero biases."""
@@ -133,9 +138,12 @@ class CoordinatewiseLSTM(CoordinatewiseRule):
             for name, shape in self.weight_shapes.items()
         }
 
-    def __call__(self, gradient: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
+    def __call__(
+        self, observation: Observation, state: State, weights: Weights, layout: Layout
+    ) -> tuple[Tensor, State]:
         """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `Rule.__call__`."""
-        x, kept, recurrent = self._preprocess(gradient, state)
+        del layout
+        x, kept, recurrent = self._preprocess(observation.gradient, state)
         if self.embedding:
             x = ops.elu(ops.matmul(weights["embedding/kernel"], x) + weights["embedding/bias"])
         next_state: list[Tensor] = [*kept]

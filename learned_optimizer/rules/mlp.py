@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.base import State, Tensor, TensorwiseRule, Weights
+from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 
 MOMENTUM_DECAYS = (0.9, 0.99)
@@ -52,7 +52,7 @@ WARM_UP, FEWEST_WARM_UP_STEPS, INITIAL_WARM_UP = 11, 4, 3.0
 ROWS, INITIAL_ROWS, FEWEST_ROWS = 12, 64, 32
 
 
-class AdaptiveMLP(TensorwiseRule):
+class AdaptiveMLP(Rule):
     """Directions like those of Adam and Adafactor, mixed by a small perceptron, with a learned step size a tensor.
 
     For every coordinate there are running means of the gradient and of its square, at several decays, and with them
@@ -152,13 +152,14 @@ class AdaptiveMLP(TensorwiseRule):
         weights["controller/output/kernel"][1, :2] = -INITIAL_CAUTION / depth, INITIAL_CAUTION / depth
         return weights
 
-    def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
+    @property
+    def state_parts(self) -> tuple[tuple[int, str], ...]:
         """Running means and z − x of coordinates; what the controller keeps; mean squares of rows and columns."""
         return (
-            (len(MOMENTUM_DECAYS) + len(VARIANCE_DECAYS) + 1, layout.tensors),
-            (4 + len(POWER_DECAYS) + 3 * len(COSINE_DECAYS), np.arange(layout.num_tensors)),
-            (1, layout.tensors_of_rows),
-            (1, layout.tensors_of_columns),
+            (len(MOMENTUM_DECAYS) + len(VARIANCE_DECAYS) + 1, "coordinate"),
+            (4 + len(POWER_DECAYS) + 3 * len(COSINE_DECAYS), "tensor"),
+            (1, "row"),
+            (1, "column"),
         )
 
     def for_fine_tuning(self) -> AdaptiveMLP:
@@ -172,9 +173,11 @@ class AdaptiveMLP(TensorwiseRule):
         lead, weight = state[0][-1], state[1][3]
         return -layout.spread(1 - weight) * lead
 
-    def __call__(self, gradient: Tensor, state: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
-        """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `TensorwiseRule.__call__`."""
-        gradient = ops.clip(gradient, -LARGEST, LARGEST)
+    def __call__(
+        self, observation: Observation, state: State, weights: Weights, layout: Layout
+    ) -> tuple[Tensor, State]:
+        """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `Rule.__call__`."""
+        gradient = ops.clip(observation.gradient, -LARGEST, LARGEST)
         square = ops.square(gradient)
         slots, lead, numbers, row, column = state[0][:-1], state[0][-1], state[1], state[2][0], state[3][0]
         count, change, path, previous_weight = numbers[0] + 1.0, numbers[1], numbers[2], numbers[3]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from learned_optimizer.rules.base import Rule
-from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
+from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.mlp import AdaptiveMLP
 
@@ -18,7 +18,7 @@ RULES: dict[str, type[Rule]] = {
     "RNNprop": RNNprop,
 }
 # Rules without φ, which are not meta-trained.
-HANDMADE: dict[str, type[Rule]] = {"Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
+HANDMADE: dict[str, type[Rule]] = {"Adam": Adam, "Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
 
 
 class UnknownRuleError(ValueError):

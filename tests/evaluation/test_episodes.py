@@ -7,6 +7,7 @@ from learned_optimizer.evaluation.baselines import BASELINES, cosine
 from learned_optimizer.evaluation.episodes import Episodes, make_seeds
 from learned_optimizer.meta_training.unroll import sample
 from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic
+from learned_optimizer.rules import Layout, Observation
 
 NUM_STEPS = 6
 SEEDS = make_seeds(seed=0, stream=2, count=2)
@@ -76,14 +77,15 @@ def test_a_learned_optimizer_runs_as_its_rule_does(problem):
     preset = Preset(rule, rule.initial_weights(1))
     curve = Episodes(problem, LearnedOptimizer(preset)).run(SEEDS[:1], NUM_STEPS)[0]
     (theta,), state = sample(problem, SEEDS[0])
-    h = rule.initial_state(problem.num_coordinates)
+    layout = Layout(problem.parameter_shapes)
+    h = rule.initial_state(layout)
     w, y = (part.numpy() for part in state)
     theta = theta.numpy()
     for loss in curve:
         residual = np.einsum("fij,fj->fi", w, theta) - y
         np.testing.assert_allclose(loss, (residual**2).mean(), rtol=1e-4)
         gradient = 2 * np.einsum("fij,fi->fj", w, residual) / residual.size
-        update, h = rule(gradient.ravel().astype("float32"), h, preset.weights)
+        update, h = rule(Observation(gradient.ravel().astype("float32")), h, preset.weights, layout)
         theta = theta + np.reshape(update, theta.shape)
 
 

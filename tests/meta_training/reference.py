@@ -6,6 +6,7 @@ import tensorflow as tf
 from learned_optimizer.meta_training.unroll import batch, sample
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.problems.base import Problem
+from learned_optimizer.rules import Layout, Observation
 
 
 class Smooth(Problem):
@@ -61,7 +62,8 @@ def step_by_step(problem, rule, weights, seed, num_steps, gradients=None):
     """
     theta, state = sample(problem, seed)
     theta = problem.flatten(theta)
-    h = rule.initial_state(theta.shape[0], theta.dtype.name)
+    layout = Layout(problem.parameter_shapes)
+    h = rule.initial_state(layout, theta.dtype.name)
     losses, found, path = [], [], []
     for t in range(num_steps + 1):
         with tf.GradientTape() as tape:
@@ -71,6 +73,6 @@ def step_by_step(problem, rule, weights, seed, num_steps, gradients=None):
         path.append(theta)
         found.append(tape.gradient(loss, theta) if gradients is None else gradients[t])
         if t < num_steps:
-            update, h = rule(found[-1], h, weights)
+            update, h = rule(Observation(found[-1]), h, weights, layout)
             theta = theta + update
     return losses, found, path, h

@@ -7,14 +7,22 @@ import tensorflow as tf
 
 from learned_optimizer import Preset
 from learned_optimizer.meta_training import MetaTrainer
-from learned_optimizer.meta_training.imitation import Adam
 from learned_optimizer.meta_training.shares import join_weights, share_of_all, shares_of
 from learned_optimizer.meta_training.unroll import follow, start, unroll
 from learned_optimizer.problems import MLPClassifier, Quadratic
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, RNNprop
+from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, Layout, Observation, RNNprop
+from learned_optimizer.rules.handmade import Adam
 
 SEEDS = tf.stack([make_seed(1), make_seed(2)])
+
+
+class SlowAdam(Adam):
+    """Adam with a learning rate of 0.05."""
+
+    def __call__(self, *arguments):
+        update, state = super().__call__(*arguments)
+        return 0.05 * update, state
 
 
 @pytest.fixture(scope="module")
@@ -35,27 +43,27 @@ def test_the_teacher_is_the_adam_of_keras():
     theirs = keras.optimizers.Adam(0.02)
     variable = keras.Variable(np.zeros(7, "float32"))
     theirs.build([variable])
-    teacher = Adam(0.02)
-    state = teacher.initial_state(7)
+    teacher, layout = Adam(), Layout([(7,)])
+    state = teacher.initial_state(layout)
     theta = 0
     for gradient in gradients:
         theirs.apply([tf.constant(gradient)], [variable])
-        update, state = teacher(tf.constant(gradient), state, {})
-        theta = theta + update
+        update, state = teacher(Observation(tf.constant(gradient)), state, {}, layout)
+        theta = theta + 0.02 * update
         np.testing.assert_allclose(theta, variable.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradients(problem, preset):
     shares, phi = shares_of(problem, preset), {n: tf.constant(v) for n, v in join_weights(preset).items()}
-    teacher = share_of_all(problem, Adam(0.05))
+    teacher = share_of_all(problem, Adam())
     beginning = start(problem, [*shares, teacher], SEEDS)
-    differences, carry = follow(problem, shares, teacher, phi, beginning, 5)
+    differences, carry = follow(problem, shares, teacher, 0.05, phi, beginning, 5)
 
     alone = start(problem, teacher.rule, SEEDS)
     apart, squares = start(problem, shares, SEEDS), []
     for _ in range(5):
         _, moved = unroll(problem, shares, phi, apart, 1)
-        _, taught = unroll(problem, teacher.rule, {}, alone, 1)
+        _, taught = unroll(problem, SlowAdam(), {}, alone, 1)
         squares.append(tf.reduce_mean((moved.theta - taught.theta) ** 2, axis=1))
         # The rules go on from what they remember and the teacher's point.
         apart, alone = taught._replace(rule_state=moved.rule_state), taught

@@ -7,7 +7,7 @@ from reference import step_by_step
 
 from learned_optimizer.meta_training.unroll import batch, sample, start, unroll
 from learned_optimizer.problems.base import make_seed
-from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.rules import CoordinatewiseLSTM, Layout, Observation
 
 NUM_STEPS = 4
 SEED = make_seed(7)
@@ -102,10 +102,11 @@ def test_a_clipped_adjoint_is_that_of_a_recursion_by_hand(case, smooth):
 
 def backwards(problem, rule, phi, path, gradients, norm):
     """The meta-gradient by the adjoints of θ_t and h_t, last step first; and the norms of those of θ_t."""
-    states, state = [], rule.initial_state(path[0].shape[0], path[0].dtype.name)
+    layout = Layout(problem.parameter_shapes)
+    states, state = [], rule.initial_state(layout, path[0].dtype.name)
     for gradient in gradients[:-1]:
         states.append(state)
-        _, state = rule(gradient, state, split(rule, tf.constant(phi)))
+        _, state = rule(Observation(gradient), state, split(rule, tf.constant(phi)), layout)
     _, problem_state = sample(problem, SEED)
     problem_states = [problem_state]
     for t in range(NUM_STEPS):
@@ -128,7 +129,7 @@ def backwards(problem, rule, phi, path, gradients, norm):
         vector = tf.constant(phi)
         with tf.GradientTape() as tape:
             tape.watch([vector, gradients[t], states[t]])
-            update, state = rule(gradients[t], states[t], split(rule, vector))
+            update, state = rule(Observation(gradients[t]), states[t], split(rule, vector), layout)
             said = tf.reduce_sum(adjoint * update)
             pairs = zip(tf.nest.flatten(of_state), tf.nest.flatten(state), strict=True)
             said += sum(tf.reduce_sum(one * other) for one, other in pairs)

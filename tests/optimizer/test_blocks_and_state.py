@@ -47,9 +47,9 @@ def test_a_rule_never_sees_more_than_a_block(monkeypatch):
     seen = []
 
     class Watched(CoordinatewiseLSTM):
-        def __call__(self, gradient, state, weights):
-            seen.append(gradient.shape[0])
-            return super().__call__(gradient, state, weights)
+        def __call__(self, observation, state, weights, layout):
+            seen.append(observation.gradient.shape[0])
+            return super().__call__(observation, state, weights, layout)
 
     monkeypatch.setattr(optimizer, "BLOCK_SIZE", 16)
     variable = keras.Variable(np.zeros((10, 10)))
@@ -89,7 +89,7 @@ def test_summary_of_a_built_model():
 
 
 def test_documented_bytes_of_the_papers_rule():
-    assert sum(CoordinatewiseLSTM().state_sizes) * STATE_DTYPES["float32"] == 320
+    assert sum(size for size, _ in CoordinatewiseLSTM().state_parts) * STATE_DTYPES["float32"] == 320
 
 
 def test_print_tells_what_it_was_trained_on():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from learned_optimizer.rules import AdaptiveMLP, Layout
+from learned_optimizer.rules import AdaptiveMLP, Layout, Observation
 from learned_optimizer.rules import mlp as m
 
 SHAPE = (4, 3)
@@ -28,7 +28,7 @@ def run(gradients, weights, rule=None):
     state = rule.initial_state(layout)
     updates = []
     for gradient in gradients:
-        update, state = rule(ops.convert_to_tensor(gradient.ravel()), state, weights, layout)
+        update, state = rule(Observation(ops.convert_to_tensor(gradient.ravel())), state, weights, layout)
         updates.append(ops.convert_to_numpy(update).reshape(gradient.shape))
     return np.stack(updates)
 
@@ -132,7 +132,7 @@ def test_untrained_step_sizes_grow_on_a_long_way_and_shrink_where_they_are_too_l
     rule, layout = AdaptiveMLP(initial_step=initial_step), Layout([(2,)])
     state, theta = rule.initial_state(layout), np.array([start, -start], "float32")
     for _ in range(60):
-        update, state = rule(ops.convert_to_tensor(theta), state, rule.initial_weights(), layout)
+        update, state = rule(Observation(ops.convert_to_tensor(theta)), state, rule.initial_weights(), layout)
         theta = theta + ops.convert_to_numpy(update)
     change = float(state[1][1, 0])
     assert sign * change > 0.5
@@ -150,7 +150,7 @@ def test_untrained_step_sizes_rise_in_a_step_a_tensor_to_the_initial_one_of_so_m
     weights, state, ways = rule.initial_weights(), rule.initial_state(layout), [np.zeros(layout.num_tensors)]
     weights["controller/skip/kernel"][0] = weights["controller/output/bias"][0] = 0
     for _ in range(steps + 2):
-        _, state = rule(ops.ones(layout.num_coordinates), state, weights, layout)
+        _, state = rule(Observation(ops.ones(layout.num_coordinates)), state, weights, layout)
         ways.append(ops.convert_to_numpy(state[1][2]))
     warm_up = np.minimum(3 * np.arange(1, steps + 3) / steps, 3) - 3
     expected = 0.01 * np.exp(np.tanh(warm_up + np.log(ratio)))
@@ -167,7 +167,7 @@ def test_untrained_step_sizes_are_inverse_to_the_root_of_the_number_of_coordinat
         rule, layout = AdaptiveMLP(), Layout(shapes).times(copies)
         state = rule.initial_state(layout)
         for _ in range(3):
-            _, state = rule(ops.ones(layout.num_coordinates), state, rule.initial_weights(), layout)
+            _, state = rule(Observation(ops.ones(layout.num_coordinates)), state, rule.initial_weights(), layout)
         ways.append(float(state[1][2, 0]))
     assert ways[1] / ways[0] == pytest.approx(ratio, rel=1e-4)
 
@@ -180,7 +180,7 @@ def test_untrained_step_sizes_grow_slowly_where_gradients_say_nothing():
     weights["controller/skip/kernel"][0, [k for k in range(m.NUM_OBSERVATIONS) if k not in (m.CHANGED, m.TIME)]] = 0
     changes, expected = [0.0], [0.0]
     for t in range(1, 301):
-        _, state = rule(ops.ones(4), state, weights, layout)
+        _, state = rule(Observation(ops.ones(4)), state, weights, layout)
         changes.append(float(state[1][1, 0]))
         expected.append(expected[-1] + 2.5 * np.tanh(0.15 - 0.01 * np.log(t) - 0.05 * expected[-1]) / (t + 10))
     np.testing.assert_allclose(changes, expected, rtol=1e-4)
@@ -207,7 +207,7 @@ def test_untrained_steps_are_shorter_while_successive_gradients_are_mostly_noise
             generator, state = np.random.default_rng(0), rule.initial_state(layout)
             for _ in range(60):
                 gradient = (generator.standard_normal(200) + mean).astype("float32")
-                _, state = rule(ops.convert_to_tensor(gradient), state, each, layout)
+                _, state = rule(Observation(ops.convert_to_tensor(gradient)), state, each, layout)
             ways.append(float(state[1][2, 0]))
         assert ways[0] / ways[1] == pytest.approx(ratio, abs=0.1)
 
@@ -216,7 +216,7 @@ def test_a_few_large_gradients_outweigh_the_tiny_ones_around_them():
     rule, layout = AdaptiveMLP(initial_step=1e-5), Layout([(3,)])
     state, changes = rule.initial_state(layout), []
     for size in [-1e-6] * 150 + [1.0] * 20 + [-1e-6] * 20:
-        _, state = rule(ops.full((3,), size), state, rule.initial_weights(), layout)
+        _, state = rule(Observation(ops.full((3,), size)), state, rule.initial_weights(), layout)
         changes.append(float(state[1][1, 0]))
     assert (np.diff(changes[:150]) > 0).all()
     assert (np.diff(changes[170:]) < 0).all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from learned_optimizer import LearnedOptimizer, Preset
-from learned_optimizer.rules import HANDMADE, Layout, Prodigy, ScheduleFree, deserialize, serialize
+from learned_optimizer.rules import HANDMADE, Layout, Observation, Prodigy, ScheduleFree, deserialize, serialize
 
 REFERENCES = Path(__file__).parent / "references"
 PUBLISHED = json.loads((REFERENCES / "trajectories.json").read_text())
@@ -95,7 +95,7 @@ def test_copies_of_the_tensors_do_not_meet(name):
     def run(layout, gradients):
         state = rule.initial_state(layout)
         for gradient in gradients:
-            update, state = rule(keras.ops.convert_to_tensor(gradient), state, {}, layout)
+            update, state = rule(Observation(keras.ops.convert_to_tensor(gradient)), state, {}, layout)
         return keras.ops.convert_to_numpy(update)
 
     together = run(layout.times(2), gradients.reshape(5, -1))

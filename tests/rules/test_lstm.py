@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.rules import CoordinatewiseLSTM, Layout, Observation
 
 
 def sigmoid(x):
@@ -51,10 +51,11 @@ def test_follows_a_numpy_version_for_100_random_steps(arguments):
     scales = 10.0 ** generator.integers(-7, 3, size=(100, 6))
     gradients = (generator.standard_normal((100, 6)) * scales).astype("float32")
     gradients[50] = 0
-    state = rule.initial_state(6)
+    layout = Layout([(6,)])
+    state = rule.initial_state(layout)
     expected_states = [[(np.zeros(size), np.zeros(size)) for size in rule.hidden_sizes] for _ in range(6)]
     for gradient in gradients:
-        update, state = rule(ops.convert_to_tensor(gradient), state, weights)
+        update, state = rule(Observation(ops.convert_to_tensor(gradient)), state, weights, layout)
         for i in range(6):
             expected, expected_states[i] = step_one_coordinate(float(gradient[i]), expected_states[i], weights, rule)
             np.testing.assert_allclose(float(update[i]), expected, rtol=1e-4, atol=1e-5)
@@ -79,7 +80,12 @@ def test_kernels_start_as_truncated_normals_and_biases_as_zeros():
 def test_an_untrained_cell_remembers_because_of_its_forget_bias():
     rule = CoordinatewiseLSTM((1,), preprocessing="none", forget_bias=1.0)
     weights = {name: np.zeros(shape, "float32") for name, shape in rule.weight_shapes.items()}
-    _, (_, c) = rule(np.zeros(1, "float32"), (np.zeros((1, 1), "float32"), np.ones((1, 1), "float32")), weights)
+    _, (_, c) = rule(
+        Observation(np.zeros(1, "float32")),
+        (np.zeros((1, 1), "float32"), np.ones((1, 1), "float32")),
+        weights,
+        Layout([(1,)]),
+    )
     np.testing.assert_allclose(float(c[0, 0]), sigmoid(1.0), rtol=1e-6)
 
 

@@ -7,17 +7,18 @@ from keras import ops
 
 from learned_optimizer import LearnedOptimizer
 from learned_optimizer.presets import Preset, PresetError
-from learned_optimizer.rules import RULES, CoordinatewiseLSTM, CoordinatewiseRule, deserialize, serialize
+from learned_optimizer.rules import RULES, CoordinatewiseLSTM, Rule, deserialize, serialize
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras saves a model.
 GENERATOR = np.random.default_rng(0)
 X, Y = GENERATOR.normal(size=(32, 3)).astype("float32"), GENERATOR.normal(size=(32, 1)).astype("float32")
 
 
-class Scaled(CoordinatewiseRule):
+class Scaled(Rule):
     """g_t = −φ · scale · ∇_t."""
 
-    state_sizes = ()
+    coordinatewise = True
+    state_parts = ()
 
     def __init__(self, scale=0.1):
         self.scale = scale
@@ -30,8 +31,8 @@ class Scaled(CoordinatewiseRule):
         del seed
         return {"rate": np.array([0.5], "float32")}
 
-    def __call__(self, gradient, state, weights):
-        return -ops.take(weights["rate"], 0) * self.scale * gradient, state
+    def __call__(self, observation, state, weights, layout):
+        return -ops.take(weights["rate"], 0) * self.scale * observation.gradient, state
 
     def get_config(self):
         return {"scale": self.scale}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from learned_optimizer.rules import RNNprop, normalized_moments
+from learned_optimizer.rules import Layout, Observation, RNNprop, normalized_moments
 
 BETA = 0.9
 
@@ -50,9 +50,10 @@ def test_the_features_are_bounded_whatever_the_gradients():
 def test_an_update_is_never_larger_than_the_output_scale(gradients):
     rule = RNNprop((4,), embedding=3, output_scale=0.05)
     weights = {name: 100 * value for name, value in rule.initial_weights(1).items()}
-    state = rule.initial_state(5)
+    layout = Layout([(5,)])
+    state = rule.initial_state(layout)
     for gradient in gradients:
-        update, state = rule(ops.convert_to_tensor(gradient), state, weights)
+        update, state = rule(Observation(ops.convert_to_tensor(gradient)), state, weights, layout)
         assert np.abs(ops.convert_to_numpy(update)).max() <= 0.05 * (1 + 1e-6)
 
 

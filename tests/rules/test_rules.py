@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from learned_optimizer.rules import RULES, CoordinatewiseRule, Layout, TensorwiseRule, deserialize, serialize
+from learned_optimizer.rules import RULES, Layout, Observation, deserialize, serialize
 
 NUM_COORDINATES = 7
 
 
-def of_kind(kind):
-    rules = {name: rule for name, rule in RULES.items() if issubclass(rule, kind)}
+def of_kind(coordinatewise):
+    rules = {name: rule for name, rule in RULES.items() if rule.coordinatewise == coordinatewise}
     return {"params": rules.values(), "ids": rules.keys()}
 
 
@@ -22,12 +22,12 @@ def rule(request):
     return request.param()
 
 
-@pytest.fixture(**of_kind(CoordinatewiseRule))
+@pytest.fixture(**of_kind(True))
 def coordinatewise(request):
     return request.param()
 
 
-@pytest.fixture(**of_kind(TensorwiseRule))
+@pytest.fixture(**of_kind(False))
 def tensorwise(request):
     return request.param()
 
@@ -47,12 +47,11 @@ def steps(rule, gradients, state, shapes):
     """The same in tensors."""
     weights = rule.initial_weights(seed=0)
     layout = Layout(shapes)
-    of_tensors = isinstance(rule, TensorwiseRule)
-    state = state or rule.initial_state(layout if of_tensors else layout.num_coordinates)
+    state = state or rule.initial_state(layout)
     updates = []
     for gradient in gradients:
         gradient = ops.convert_to_tensor(gradient)
-        update, state = rule(gradient, state, weights, *([layout] if of_tensors else []))
+        update, state = rule(Observation(gradient), state, weights, layout)
         updates.append(update)
     return updates, state
 
@@ -90,13 +89,9 @@ def test_initial_weights_depend_on_the_seed_and_on_nothing_else(rule):
 
 
 def test_state_starts_at_zero_and_keeps_its_shapes(rule, gradients):
-    if isinstance(rule, TensorwiseRule):
-        layout = Layout([(NUM_COORDINATES,)])
-        shapes = [(features, len(tensors)) for features, tensors in rule.state_parts(layout)]
-        initial = rule.initial_state(layout)
-    else:
-        shapes = [(size, NUM_COORDINATES) for size in rule.state_sizes]
-        initial = rule.initial_state(NUM_COORDINATES)
+    layout = Layout([(NUM_COORDINATES,)])
+    shapes = [(features, layout.count(unit)) for features, unit in rule.state_parts]
+    initial = rule.initial_state(layout)
     assert [tuple(part.shape) for part in initial] == shapes
     assert not any(ops.convert_to_numpy(part).any() for part in initial)
     updates, state = run(rule, gradients)
@@ -112,7 +107,6 @@ def test_tensors_know_of_each_other_only_how_many_and_how_large_they_are(tensorw
     gradients = generator.normal(size=(3, layout.num_coordinates)).astype("float32")
     updates, state = run(tensorwise, gradients, shapes=shapes)
     assert updates.all()
-    parts = tensorwise.state_parts(layout)
     for number, shape in enumerate(shapes):
         own = layout.tensors == number
         # Others in place of those beside it.
@@ -120,11 +114,9 @@ def test_tensors_know_of_each_other_only_how_many_and_how_large_they_are(tensorw
         among = [shape, *[(2,)] * (len(shapes) - 1)]
         found, found_state = run(tensorwise, np.concatenate([gradients[:, own], others], axis=1), shapes=among)
         np.testing.assert_allclose(updates[:, own], found[:, : own.sum()], rtol=1e-5, atol=1e-8)
-        tensors_among = tensorwise.state_parts(Layout(among))
-        for part, part_among, (_, tensors), (_, tensors_of) in zip(
-            state, found_state, parts, tensors_among, strict=True
-        ):
-            np.testing.assert_allclose(part[:, tensors == number], part_among[:, tensors_of == 0], rtol=1e-5, atol=1e-8)
+        for part, part_among, (_, unit) in zip(state, found_state, tensorwise.state_parts, strict=True):
+            mine, mine_among = layout.tensors_of(unit) == number, Layout(among).tensors_of(unit) == 0
+            np.testing.assert_allclose(part[:, mine], part_among[:, mine_among], rtol=1e-5, atol=1e-8)
 
 
 def test_a_tensorwise_rule_does_not_know_the_order_of_rows_and_columns(tensorwise):

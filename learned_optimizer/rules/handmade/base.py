@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from learned_optimizer.rules.base import TensorwiseRule
+from learned_optimizer.rules.base import Rule
 
 
-class HandmadeRule(TensorwiseRule):
+class HandmadeRule(Rule):
     """A rule without φ, whose constants are the constructor's arguments.
 
     `LearnedOptimizer(rule, learning_rate=α)` is the optimizer with the learning rate α.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.base import State, Tensor, Weights
+from learned_optimizer.rules.base import Observation, State, Tensor, Weights
 from learned_optimizer.rules.handmade.base import HandmadeRule, check_decays
 from learned_optimizer.rules.layout import Layout
 
@@ -44,13 +43,17 @@ class Prodigy(HandmadeRule):
         self.epsilon = epsilon
         self.initial_distance = initial_distance
 
-    def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
+    @property
+    def state_parts(self) -> tuple[tuple[int, str], ...]:
         """The m, v, s and θ − θ_0 of each coordinate; d, the greatest r / ‖s‖₁ and r, the same for all tensors."""
-        return (4, layout.tensors), (3, np.arange(layout.num_tensors))
+        return (4, "coordinate"), (3, "tensor")
 
-    def __call__(self, gradient: Tensor, state: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
-        """Computes the update; see `TensorwiseRule.__call__`."""
+    def __call__(
+        self, observation: Observation, state: State, weights: Weights, layout: Layout
+    ) -> tuple[Tensor, State]:
+        """Computes the update; see `Rule.__call__`."""
         del weights
+        gradient = observation.gradient
         mean, square, path, moved = (state[0][k] for k in range(4))
         # A tensor that gets no gradient in a step keeps its numbers, so that the latest are the greatest.
         distance = ops.maximum(_greatest(layout, state[1][0]), self.initial_distance)

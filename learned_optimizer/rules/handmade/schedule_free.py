@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.base import State, Tensor, Weights
+from learned_optimizer.rules.base import Observation, State, Tensor, Weights
 from learned_optimizer.rules.handmade.base import HandmadeRule, check_decays
 from learned_optimizer.rules.layout import Layout
 
@@ -35,9 +34,10 @@ class ScheduleFree(HandmadeRule):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def state_parts(self, layout: Layout) -> tuple[tuple[int, np.ndarray], ...]:
+    @property
+    def state_parts(self) -> tuple[tuple[int, str], ...]:
         """The v and z − x of each coordinate, and the number of steps."""
-        return (2, layout.tensors), (1, np.arange(layout.num_tensors))
+        return (2, "coordinate"), (1, "tensor")
 
     keeps_average = True
 
@@ -46,9 +46,12 @@ class ScheduleFree(HandmadeRule):
         del layout
         return -(1 - self.beta_1) * state[0][1]
 
-    def __call__(self, gradient: Tensor, state: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
-        """Computes the update in units of α; see `TensorwiseRule.__call__`."""
+    def __call__(
+        self, observation: Observation, state: State, weights: Weights, layout: Layout
+    ) -> tuple[Tensor, State]:
+        """Computes the update in units of α; see `Rule.__call__`."""
         del weights
+        gradient = observation.gradient
         square, displacement = state[0][0], state[0][1]
         count = state[1][0] + 1
         square = self.beta_2 * square + (1 - self.beta_2) * ops.square(gradient)
