@@ -19,14 +19,14 @@ def meta_training(
     episodes: int = 1,
     fraction: float = 1.0,
     unroll: int = 20,
-    recompute: bool = False,
+    remat: bool = False,
     seconds: float = 5.0,
 ) -> dict[str, float]:
     """Meta-steps of an implementation: inner steps a second, seconds to the first, peak memory."""
     began = time.perf_counter()
     module = importlib.import_module(f"benchmarks.{implementation}")
     imported, before = time.perf_counter(), _peak()
-    options = {"episodes": episodes, "fraction": fraction, "unroll_length": unroll, "recompute": recompute}
+    options = {"episodes": episodes, "fraction": fraction, "unroll_length": unroll, "remat": remat}
     meta_step = module.make_meta_step(problem, **(options if implementation == "library" else {}))
     meta_step()
     first = time.perf_counter() - imported

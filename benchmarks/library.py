@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from benchmarks import optimizees as o
 from learned_optimizer import LearnedOptimizer
-from learned_optimizer.meta_training import MetaTrainer
-from learned_optimizer.meta_training.unroll import start, unroll
+from learned_optimizer import backend
+from learned_optimizer.meta_training import Backpropagation, MetaTrainer
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.unroll import start, unroll
 
 
 def make_meta_step(
-    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL, recompute: bool = False
+    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL, remat: bool = False
 ) -> Callable[[], float]:
     """A function that makes a meta-step of `MetaTrainer`, the start of new episodes included, and returns its loss."""
     trainer = MetaTrainer(
         o.library_problem(name),
         CoordinatewiseLSTM(o.LSTM_SIZES),
         episode_length=unroll_length * 5,
-        unroll_length=unroll_length,
         episodes=episodes,
-        coordinate_fraction=fraction,
-        recompute=recompute,
-        learning_rate=o.META_LEARNING_RATE,
+        estimator=Backpropagation(unroll_length, coordinate_fraction=fraction, remat=remat),
+        meta_optimizer=keras.optimizers.Adam(o.META_LEARNING_RATE, global_clipnorm=1.0),
     )
     return trainer.meta_step
 
@@ -37,12 +36,14 @@ def make_meta_step(
 def meta_gradient(name: str, phi: Mapping[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
     """The sum of the losses of an unroll from θ_0, and its gradient in φ."""
     problem, rule = o.library_problem(name), CoordinatewiseLSTM(o.LSTM_SIZES)
-    weights = {key: tf.constant(value) for key, value in phi.items()}
-    with tf.GradientTape() as tape:
-        tape.watch(weights)
-        losses, _ = unroll(problem, rule, weights, start(problem, rule, make_seed(0)[None]), o.UNROLL)
-        total = tf.reduce_sum(losses)
-    return float(total), {key: value.numpy() for key, value in tape.gradient(total, weights).items()}
+
+    def total(weights: dict[str, Any]) -> Any:
+        losses, _ = unroll(problem, rule, weights, start(problem, rule, backend.make_seed(0)[None]), o.UNROLL)
+        return ops.sum(losses), ()
+
+    weights = {key: ops.convert_to_tensor(value) for key, value in phi.items()}
+    (value, _), gradient = backend.value_and_grad(total)(weights)
+    return float(value), {key: ops.convert_to_numpy(part) for key, part in gradient.items()}
 
 
 def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bool = False) -> Callable[[], None]:
@@ -54,8 +55,10 @@ def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bo
     made = LearnedOptimizer(presets[optimizer]) if optimizer in presets else keras.optimizers.get(optimizer)
     generator = np.random.default_rng(0)
     variables = [keras.Variable(np.zeros(shape, "float32")) for shape in shapes]
-    gradients = [tf.constant(generator.standard_normal(shape).astype("float32")) for shape in shapes]
+    gradients = [ops.convert_to_tensor(generator.standard_normal(shape).astype("float32")) for shape in shapes]
     made.build(variables)
+    import tensorflow as tf
+
     step = tf.function(lambda: made.apply(gradients, variables), jit_compile=jit_compile, autograph=False)
 
     def run() -> None:

@@ -46,33 +46,33 @@ def initial_phi() -> dict[str, np.ndarray]:
 
 def library_problem(name: str) -> Any:
     """The optimizee `"mlp"` or `"quadratic"` as the library's `Problem`."""
-    import tensorflow as tf
+    from keras import ops
 
     from learned_optimizer.problems.base import Problem
 
     class Fixed(Problem):
         def __init__(self) -> None:
-            self.data = [tf.constant(a) for a in (mlp_data() if name == "mlp" else quadratic_data())]
+            self.data = [ops.convert_to_tensor(a) for a in (mlp_data() if name == "mlp" else quadratic_data())]
 
         @property
         def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
             return MLP_SHAPES if name == "mlp" else QUADRATIC_SHAPES
 
-        def sample(self, seed: tf.Tensor) -> Any:
+        def sample(self, seed: Any) -> Any:
             # The state counts the steps, which say which minibatch is next.
-            return self.unflatten(tf.constant(initial_theta(self.parameter_shapes))), (tf.constant(0),)
+            return self.unflatten(ops.convert_to_tensor(initial_theta(self.parameter_shapes))), (ops.zeros((), "int32"),)
 
-        def batch(self, seed: tf.Tensor) -> Any:
+        def batch(self, seed: Any) -> Any:
             return ()
 
-        def loss(self, parameters: Sequence[tf.Tensor], state: Any, batch: Any) -> Any:
+        def loss(self, parameters: Sequence[Any], state: Any, batch: Any) -> Any:
             after = (state[0] + 1,)
             if name == "quadratic":
                 w, y = self.data
-                return tf.reduce_mean(tf.square(tf.linalg.matvec(w, parameters[0]) - y)), after
-            x, labels = (tf.gather(array, tf.math.floormod(state[0], UNROLL)) for array in self.data)
-            hidden = tf.sigmoid(x @ parameters[0] + parameters[1])
+                return ops.mean(ops.square(ops.matmul(w, parameters[0][..., None])[..., 0] - y)), after
+            x, labels = (ops.take(array, ops.mod(state[0], UNROLL), axis=0) for array in self.data)
+            hidden = ops.sigmoid(x @ parameters[0] + parameters[1])
             logits = hidden @ parameters[2] + parameters[3]
-            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)), after
+            return ops.mean(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)), after
 
     return Fixed()

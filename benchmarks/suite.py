@@ -85,7 +85,7 @@ SUITE: tuple[Measurement, ...] = (
     _meta("library, 32 episodes", "library", "quadratic", episodes=32),
     _meta("library, 32 episodes, a tenth", "library", "mlp", episodes=32, fraction=0.1),
     _meta("library, unroll 100", "library", "mlp", unroll=100),
-    _meta("library, unroll 100, recomputed", "library", "mlp", unroll=100, recompute=True),
+    _meta("library, unroll 100, recomputed", "library", "mlp", unroll=100, remat=True),
     *(_step(f"10^{n}, learned", "learned", 10**n, quick=n == 4) for n in range(4, 8)),
     _step("10^6, learned, jit_compile", "learned", MILLION, jit=True),
     _step("10^6 in 200 variables, learned", "learned", MILLION, variables=200),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from learned_optimizer import backend
 
 PACKAGE = Path(__file__).parent
 # What decides a result, from the top of the checkout: results, runs and documents do not.
@@ -49,7 +50,7 @@ def versions() -> dict[str, str]:
     """The versions that a result depends on, by name."""
     found = {
         "python": platform.python_version(),
-        "tensorflow": tf.__version__,
+        **backend.versions(),
         "keras": keras.__version__,
         "numpy": np.__version__,
     }

@@ -8,8 +8,9 @@ import shlex
 import sys
 from collections.abc import Callable, Collection, Iterator
 
-import tensorflow as tf
 from absl import app, flags, logging
+
+from learned_optimizer import backend
 
 PACKAGE = "learned_optimizer"
 
@@ -66,9 +67,7 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
         program = os.path.basename(arguments[0])
         # TensorFlow Datasets logs its searches.
         logging.set_verbosity(logging.WARNING)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            # Otherwise TensorFlow takes all the memory there is.
-            tf.config.experimental.set_memory_growth(gpu, True)
+        backend.limit_memory()
         try:
             main(arguments[1:])
         except CommandError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
-from learned_optimizer import presets
+from learned_optimizer import backend, presets
 from learned_optimizer.commands import problem_flags
 from learned_optimizer.commands.entry import command_line, reporting, run
 from learned_optimizer.presets.library import locate_all
@@ -73,7 +73,6 @@ def main() -> None:
     """Compares under the flags, prints the table, and says where the results are."""
     values = flags.FLAGS
     import keras
-    import tensorflow as tf
 
     from learned_optimizer.evaluation.baselines import baseline_of
     from learned_optimizer.evaluation.compare import Comparison, compare
@@ -104,7 +103,7 @@ def main() -> None:
             "seed": values.seed,
             "commit": commit(),
             "seconds": 0.0,
-            "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+            "versions": {"python": platform.python_version(), **backend.versions(), "keras": keras.__version__},
             "conditions": command_line(values, omit=NO_CONDITIONS),
         }
 

@@ -33,7 +33,7 @@ RULE_FLAGS = {
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    from learned_optimizer.meta_training.estimators import ESTIMATORS, META_LOSSES
+    from learned_optimizer.meta_training.objectives import OBJECTIVES
     from learned_optimizer.meta_training.schedule import SCHEDULES
     from learned_optimizer.meta_training.validation import MONITORS
     from learned_optimizer.problems.random_scaling import SCALED
@@ -86,7 +86,7 @@ def define_flags() -> None:
         lower_bound=1,
     )
     flags.DEFINE_integer("episodes", 4, "Episodes in a meta-batch, averaged in the meta-loss.", lower_bound=1)
-    flags.DEFINE_enum("meta_loss", "sum", list(META_LOSSES), "Weights w_t of an unroll's losses.")
+    flags.DEFINE_enum("meta_loss", "sum", list(OBJECTIVES), "Weights w_t of an unroll's losses.")
     flags.DEFINE_boolean(
         "validation_meta_loss", False, "A meta-loss of examples not trained on: those that --examples leaves."
     )
@@ -105,7 +105,7 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "estimator",
         "backpropagation",
-        list(ESTIMATORS),
+        ["backpropagation", "nres", "imitation"],
         "Estimator of the meta-gradient: back-propagation through an unroll; evolution strategies (nres), which see "
         "beyond it; or, as a warm start, imitation of Adam.",
     )
@@ -135,6 +135,10 @@ def define_flags() -> None:
 def main() -> None:
     """Meta-trains under the flags, and says where the results are."""
     values = flags.FLAGS
+    import keras
+
+    from learned_optimizer.meta_training.curriculum import Curriculum
+    from learned_optimizer.meta_training.objectives import OBJECTIVES
     from learned_optimizer.meta_training.record import DifferentRunError
     from learned_optimizer.meta_training.run import CONFIG, CheckpointError, Run
     from learned_optimizer.meta_training.schedule import make_schedule
@@ -164,32 +168,25 @@ def main() -> None:
             rule,
             validation_problem=problems,
             groups=[(int(text) if text.isdigit() else text, rule) for text in values.groups],
-            episode_length=lengths,
-            patience=values.patience,
-            unroll_length=values.unroll_length,
+            episode_length=Curriculum(lengths, values.patience),
             episodes=values.episodes,
-            meta_loss=values.meta_loss,
-            validation_meta_loss=values.validation_meta_loss,
-            second_derivatives=values.second_derivatives,
-            clip_adjoint=values.clip_adjoint or None,
-            coordinate_fraction=values.coordinate_fraction,
-            recompute=values.recompute,
-            estimator=values.estimator,
-            perturbation=values.perturbation,
-            teacher_learning_rate=values.teacher_learning_rate,
-            jit_compile=values.jit_compile,
-            learning_rate=make_schedule(values.schedule, values.learning_rate, meta_steps),
-            clip_norm=values.clip_norm or None,
-            ema_momentum=values.ema_momentum or None,
+            objective=OBJECTIVES[values.meta_loss](values.validation_meta_loss),
+            estimator=_estimator(values),
+            meta_optimizer=keras.optimizers.Adam(
+                make_schedule(values.schedule, values.learning_rate, meta_steps),
+                global_clipnorm=values.clip_norm or None,
+                use_ema=bool(values.ema_momentum),
+                ema_momentum=values.ema_momentum or 0.99,
+            ),
             validation_episodes=values.validation_episodes,
             monitor=values.monitor,
             seed=values.seed,
-            card={
-                "description": values.description or f"Meta-trained on {values.problem}",
-                "command": command_line(values, omit=("run_dir", "resume", "data_dir")),
-                "commit": commit(),
-            },
         )
+        trainer.card |= {
+            "description": values.description or f"Meta-trained on {values.problem}",
+            "command": command_line(values, omit=("run_dir", "resume", "data_dir")),
+            "commit": commit(),
+        }
         run_files = Run(run_dir, values.resume, {"flags": _flag_values(values)})
     sizes = ", ".join(f"{problem.num_coordinates:,}" for problem in problems)
     print(f"Meta-training on {values.problem}: {sizes} coordinates. The run is in {run_dir}")
@@ -209,6 +206,24 @@ def main() -> None:
     print(
         f"Compare it: evaluate.py {given} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
         f"Use it:     LearnedOptimizer('{run_dir}')"
+    )
+
+
+def _estimator(values: flags.FlagValues) -> Any:
+    from learned_optimizer.meta_training import Backpropagation, EvolutionStrategies, Imitation
+
+    unroll_length, jit_compile = values.unroll_length, values.jit_compile
+    if values.estimator == "nres":
+        return EvolutionStrategies(values.perturbation, unroll_length, jit_compile=jit_compile)
+    if values.estimator == "imitation":
+        return Imitation(None, values.teacher_learning_rate, unroll_length)
+    return Backpropagation(
+        unroll_length,
+        values.second_derivatives,
+        values.clip_adjoint or None,
+        values.coordinate_fraction,
+        values.recompute,
+        jit_compile,
     )
 
 

@@ -1,6 +1,5 @@
 """Evaluation: baselines and their tuning, loss curves over episodes, tables and figures."""
 
-from learned_optimizer import needs_tensorflow  # noqa: F401 (refuses other backends)
 from learned_optimizer.evaluation.baselines import BASELINES, Baseline
 from learned_optimizer.evaluation.calibration import best_rate, calibrate
 from learned_optimizer.evaluation.compare import Comparison, compare

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from learned_optimizer.evaluation.baselines import rate
-from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.evaluation.tuning import final_loss
 from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.streams import CALIBRATION, make_seeds
 
 EXPONENTS = range(-12, -2)  # Rates from 0.0001 to 0.1.
-CALIBRATION_STREAM = 4
 
 
 def calibrate(
@@ -37,7 +37,7 @@ def calibrate(
         A row for each problem and rate: `problem`, `rate`, `final` (the mean over episodes of the last 10 losses), and
         `log_ratio`, the logarithm of that over the least of the problem. `best_rate` chooses by it.
     """
-    seeds = make_seeds(seed, CALIBRATION_STREAM, episodes)
+    seeds = make_seeds(seed, CALIBRATION, range(episodes))
     rows = []
     for name, problem in problems.items():
         runner = Episodes(problem, keras.optimizers.Adam())

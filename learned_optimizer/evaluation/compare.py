@@ -10,19 +10,17 @@ from typing import Any, TypeAlias
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from learned_optimizer.evaluation.baselines import BASELINES, Baseline, baseline_of
-from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.evaluation.record import FIRST_LOSSES, Record
 from learned_optimizer.evaluation.tuning import OBJECTIVES, Tuned, tune
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
-from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.base import Problem, Tensor
+from learned_optimizer.problems.streams import TEST, TUNING, make_seeds
 
-# Apart from those of meta-training, 0 and 1.
-TUNING_STREAM, TEST_STREAM = 2, 3
 # How much alike an episode's first losses are when it is run again, and its mean: later on rounding tells, which
 # depends on the number of threads and the processor.
 AT_FIRST, IN_THE_MEAN = 1e-3, 5e-2
@@ -137,8 +135,8 @@ def compare(
                 f"`test_episodes` must be at least {len(contestant.make)}. Received: {test_episodes}"
             )
     test_problem = test_problem or problem
-    tuning_seeds = make_seeds(seed, TUNING_STREAM, tuning_episodes)
-    test_seeds = make_seeds(seed, TEST_STREAM, test_episodes)
+    tuning_seeds = make_seeds(seed, TUNING, range(tuning_episodes))
+    test_seeds = make_seeds(seed, TEST, range(test_episodes))
     comparison = Comparison({}, {})
     names = [contestant.baseline.name for contestant in contestants if contestant.baseline]
     unchecked = {name: label for name in names if known and (label := known.of_baseline(name, tuned=recheck))}
@@ -244,7 +242,7 @@ def _agree(
 
 
 def _in_turn(
-    of_each: Sequence[Episodes], seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None
+    of_each: Sequence[Episodes], seeds: Sequence[Tensor], num_steps: int, learning_rate: float | None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The curves and metrics of optimizers that take the episodes in turn, or of one that takes them all."""
     curves = np.empty((len(seeds), num_steps), "float32")

@@ -10,10 +10,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.meta_training.unroll import batch, sample
-from learned_optimizer.problems.base import Nest, Problem, make_seed
+from learned_optimizer import backend
+from learned_optimizer.problems.base import Nest, Problem, Tensor
+from learned_optimizer.problems.streams import batch, sample
 
 
 class Episodes:
@@ -52,29 +53,29 @@ class Episodes:
         if decay is not None and self._rate is None:
             raise ValueError("`decay` is a factor on a constant learning rate, and the optimizer has a schedule.")
         self._slots = [v for v in optimizer.variables if v is not self._rate]
-        self._initial = [v.numpy() for v in self._slots]
-        self._compiled = False
-        # Partial: TensorFlow warns of code that it traces for several instances.
-        self._run = tf.function(functools.partial(self._episode))
-        self._measure = tf.function(functools.partial(self._test_metrics))
+        self._initial = [ops.convert_to_numpy(v.value) for v in self._slots]
+        self._compiled: set[int] = set()
+        begin = functools.partial(sample, problem)
+        self._loop = backend.OptimizerLoop(optimizer, self._variables, self._rate, begin, self._evaluate, decay)
+        self._measure = backend.jit(self._test_metrics)
 
     def run(
-        self, seeds: Sequence[tf.Tensor], num_steps: int, learning_rate: float | None = None, measured: bool = True
+        self, seeds: Sequence[Tensor], num_steps: int, learning_rate: float | None = None, measured: bool = True
     ) -> np.ndarray:
         """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`; and `metrics`, if measured."""
         if learning_rate is None and self._rate is not None:
-            learning_rate = float(self._rate.numpy())
-        rate = tf.constant(0.0 if learning_rate is None else learning_rate)
-        if not self._compiled:
-            self._run(seeds[0], tf.constant(1), rate)  # So that times are without it.
-            self._compiled = True
+            learning_rate = float(ops.convert_to_numpy(self._rate.value))
+        rate = 0.0 if learning_rate is None else learning_rate
+        if measured and num_steps not in self._compiled:
+            self._loop.compile(seeds[0], num_steps, rate)  # So that times are without it.
+            self._compiled.add(num_steps)
         curves, metrics = [], []
         for seed in seeds:
             for variable, value in zip(self._slots, self._initial, strict=True):
                 variable.assign(value)
             began = time.perf_counter()
-            losses, state = self._run(seed, tf.constant(num_steps), rate)
-            curves.append(losses.numpy())
+            losses, state = self._loop(seed, num_steps, rate)
+            curves.append(ops.convert_to_numpy(losses))
             milliseconds = 1000 * (time.perf_counter() - began) / num_steps
             if measured:
                 metrics.append(self._measured(state) | {"step_ms": milliseconds})
@@ -88,12 +89,12 @@ class Episodes:
 
     def _measured(self, state: Nest) -> dict[str, float]:
         """The test metrics at what `fit` would leave, and at θ where that is another place."""
-        last = {name: float(value) for name, value in self._measure(state).items()}
+        last = {name: float(value) for name, value in self._measure(self._values, state).items()}
         theta = self.parameters
         self.optimizer.finalize_variable_values(self._variables)
         if all(np.array_equal(before, now, equal_nan=True) for before, now in zip(theta, self.parameters, strict=True)):
             return last
-        final = {name: float(value) for name, value in self._measure(state).items()}
+        final = {name: float(value) for name, value in self._measure(self._values, state).items()}
         for variable, value in zip(self._variables, theta, strict=True):
             variable.assign(value)
         return final | {f"last_{name}": value for name, value in last.items()}
@@ -101,30 +102,19 @@ class Episodes:
     @property
     def parameters(self) -> list[np.ndarray]:
         """θ after the last step of the last episode."""
-        return [variable.numpy() for variable in self._variables]
+        return [ops.convert_to_numpy(value) for value in self._values]
 
-    def _episode(self, seed: tf.Tensor, num_steps: tf.Tensor, learning_rate: tf.Tensor) -> tuple[tf.Tensor, Nest]:
-        parameters, state = sample(self.problem, seed)
-        for variable, value in zip(self._variables, parameters, strict=True):
-            variable.assign(value)
-        losses = tf.TensorArray(tf.float32, num_steps)
-        if self._rate is not None:
-            self._rate.assign(learning_rate)
-        for step in tf.range(num_steps):
-            if self.decay is not None:
-                self._rate.assign(
-                    learning_rate * self.decay(tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32))
-                )
-            data = batch(self.problem, seed, step)
-            values = [variable.value for variable in self._variables]
-            with tf.GradientTape() as tape:
-                loss, state = self.problem.loss([tf.convert_to_tensor(value) for value in values], state, data)
-            self.optimizer.apply(tape.gradient(loss, values), self._variables)
-            losses = losses.write(step, loss)
-        return losses.stack(), state
+    @property
+    def _values(self) -> list[Tensor]:
+        return [backend.read(variable) for variable in self._variables]
 
-    def _test_metrics(self, state: Nest) -> dict[str, tf.Tensor]:
-        return self.problem.test_metrics([tf.convert_to_tensor(variable.value) for variable in self._variables], state)
+    def _evaluate(
+        self, parameters: Sequence[Tensor], state: Nest, seed: Tensor, step: Tensor
+    ) -> tuple[Tensor, Nest]:
+        return self.problem.loss(parameters, state, batch(self.problem, seed, step))
+
+    def _test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:
+        return self.problem.test_metrics(parameters, state)
 
 
 def _variable(path: str, shape: tuple[int, ...]) -> keras.Variable:
@@ -133,8 +123,3 @@ def _variable(path: str, shape: tuple[int, ...]) -> keras.Variable:
         for scope in scopes:
             stack.enter_context(keras.name_scope(scope))
         return keras.Variable(np.zeros(shape, "float32"), name=name)
-
-
-def make_seeds(seed: int, stream: int, count: int) -> list[tf.Tensor]:
-    """Seeds of `count` episodes; different streams do not meet each other's episodes."""
-    return [make_seed(seed, stream, episode) for episode in range(count)]

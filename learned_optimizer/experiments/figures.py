@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
-from learned_optimizer.evaluation.compare import TEST_STREAM
-from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.evaluation.files import EPISODES, load_comparison, read_curves
 from learned_optimizer.evaluation.plots import draw_curves, save_figure
 from learned_optimizer.experiments.results import num_steps, ratio_of, read_measures
-from learned_optimizer.meta_training.unroll import sample
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.problems.neural_art import NeuralArt
+from learned_optimizer.problems.streams import TEST, make_seeds, sample
 
 PICTURES = 3
 # Photographs need more colours than lines.
@@ -62,11 +61,11 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
     if comparison is None:
         raise ValueError(f"{folder} holds no comparison.")
     episodes_compared = min(len(values["final"]) for values in comparison.measures.values())
-    seeds = make_seeds(0, TEST_STREAM, min(PICTURES, episodes_compared))
+    seeds = make_seeds(0, TEST, range(min(PICTURES, episodes_compared)))
     columns: dict[str, list[np.ndarray]] = {"content": [], "style": [problem.style] * len(seeds)}
     for seed in seeds:
         _, (content, _) = sample(problem, seed)
-        columns["content"].append(content.numpy())
+        columns["content"].append(np.asarray(content))
     losses: dict[str, list[float]] = {}
     for label, record in comparison.records.items():
         name, search = baseline_of(label), comparison.tuned.get(label)

@@ -1,7 +1,20 @@
-"""Meta-training: the unroll, the trainer, and what a run keeps. It needs the TensorFlow backend."""
+"""Meta-training of update rules."""
 
-from learned_optimizer import needs_tensorflow  # noqa: F401 (refuses other backends)
+from learned_optimizer.meta_training.curriculum import Curriculum
+from learned_optimizer.meta_training.estimators import Backpropagation, EvolutionStrategies, Imitation
+from learned_optimizer.meta_training.objectives import Log, Normalized, Sum
 from learned_optimizer.meta_training.record import DifferentRunError
 from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
 
-__all__ = ["DifferentRunError", "MetaTrainer", "NonFiniteMetaGradientError"]
+__all__ = [
+    "Backpropagation",
+    "Curriculum",
+    "DifferentRunError",
+    "EvolutionStrategies",
+    "Imitation",
+    "Log",
+    "MetaTrainer",
+    "NonFiniteMetaGradientError",
+    "Normalized",
+    "Sum",
+]

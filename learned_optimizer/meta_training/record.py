@@ -17,9 +17,9 @@ FREE_ON_RESUME = frozenset(
     (
         "epochs",
         "max_minutes",
-        "max_nonfinite",
         "jit_compile",
-        "recompute",
+        "pairs_at_once",
+        "remat",
         "run_dir",
         "resume",
         "data_dir",

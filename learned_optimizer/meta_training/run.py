@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import safetensors
 import safetensors.numpy
-import tensorflow as tf
+from tensorboard.summary import Writer
 
 from learned_optimizer.files import replaced_file
 from learned_optimizer.presets.preset import Preset
@@ -91,11 +91,10 @@ class Run:
     def log(self, row: Mapping[str, float]) -> None:
         """Adds an epoch to the TensorBoard logs."""
         if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.directory / LOGS))
-        with self._writer.as_default():
-            for name, value in row.items():
-                if name != "epoch":
-                    tf.summary.scalar(name, value, step=int(row["epoch"]))
+            self._writer = Writer(str(self.directory / LOGS))
+        for name, value in row.items():
+            if name != "epoch":
+                self._writer.add_scalar(name, value, int(row["epoch"]))
         self._writer.flush()
 
     def save_history(self, history: Sequence[Mapping[str, float]]) -> None:

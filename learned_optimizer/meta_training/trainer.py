@@ -1,59 +1,47 @@
-"""Meta-training: φ minimised by Adam on the loss of the optimizees along unrolled episodes."""
+"""Meta-training: φ minimised by a Keras optimizer on the loss of the optimizees along unrolled episodes."""
 
 from __future__ import annotations
 
-import functools
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import pandas as pd
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.meta_training import estimators
-from learned_optimizer.meta_training.arguments import check, several
+from learned_optimizer import backend
+from learned_optimizer.meta_training.callbacks import Callbacks, Phi
+from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.description import describe
+from learned_optimizer.meta_training.estimators import Backpropagation, Estimate, Estimator, Task
+from learned_optimizer.meta_training.estimators.base import global_norm
 from learned_optimizer.meta_training.interrupt import StopOnSignal
+from learned_optimizer.meta_training.objectives import Objective, Sum
+from learned_optimizer.meta_training.parameter_groups import groups_of, initial_preset, preset_weights, with_weights
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.record import check_same_run
-from learned_optimizer.meta_training.run import CheckpointError, Run
-from learned_optimizer.meta_training.shares import (
-    Share,
-    initial_preset,
-    join_weights,
-    share_of_all,
-    shares_of,
-    with_weights,
-)
-from learned_optimizer.meta_training.unroll import Carry, advance, start, truncate
-from learned_optimizer.meta_training.validation import validation_losses
+from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.state import State, restore, snapshot
+from learned_optimizer.meta_training.validation import MONITORS, Validation, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.problems.base import Problem, make_seed
+from learned_optimizer.problems.base import Problem, Tensor
+from learned_optimizer.problems.streams import TRAIN, make_seeds
 from learned_optimizer.rules.base import Rule
-from learned_optimizer.rules.handmade import Adam
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
-TRAIN_STREAM, VALIDATION_STREAM = 0, 1
-# The state of a checkpoint beside its arrays.
-PROGRESS = ("rounds", "seconds", "history", "consecutive_nonfinite", "rounds_begun", "stage", "epochs_without_gain")
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Meta-steps in a row with an infinite or NaN gradient that end a meta-training.
+MAX_NONFINITE = 20
 
 
 class NonFiniteMetaGradientError(RuntimeError):
     """The meta-gradient was infinite or NaN for too many meta-steps in a row."""
-
-
-class Task(NamedTuple):
-    """A problem as meta-training has it: the shares of the rules, and how its episodes begin and go on."""
-
-    problem: Problem
-    shares: Sequence[Share]
-    start: Callable[[tf.Tensor], Carry]
-    unroll: Callable[..., Any]
 
 
 class MetaTrainer:
@@ -70,8 +58,9 @@ class MetaTrainer:
     2016, section 3: truncated back-propagation, Adam on φ, early stopping).
 
     Args:
-        problem: The distribution of optimizees; or several, which take turns from round to round. With a normalized
-            meta-loss each has the same weight, whatever its losses are.
+        problem: The distribution of optimizees; or several, which take turns from round to round with
+            back-propagation, and all count in each meta-step with evolution strategies. With `Normalized()` as
+            objective each has the same weight, whatever its losses are.
         rule: The update rule, `CoordinatewiseLSTM()` if none is given; or a preset, whose φ is started from, and whose
             groups are meta-trained together.
         groups: Parameter groups: pairs of a selector and the rule, or preset, that updates the parameters that it
@@ -79,49 +68,23 @@ class MetaTrainer:
             parameter's path.
         validation_problem: The problem, or several, that the validation episodes are drawn from; `problem`, with other
             seeds, if none is given.
-        episode_length: Steps of an episode; or several lengths, the first to begin with, and the next whenever
-            `monitor` has not become better for `patience` epochs (Chen et al., 2020, arXiv:2010.09089). Validation
-            episodes have the last length throughout.
-        patience: Epochs without a better `monitor` until the next `episode_length`.
-        unroll_length: Truncation length: the steps of an unroll, which must divide `episode_length`.
+        estimator: The estimator of the meta-gradient: `Backpropagation()` by default, `EvolutionStrategies()`, or
+            `Imitation()`.
+        objective: The meta-loss: `Sum()` by default, the paper's; `Log()`, or `Normalized()`.
+        meta_optimizer: A new Keras optimizer of φ; `Adam(0.01, global_clipnorm=1.0)` by default. With `use_ema=True`
+            the running mean of φ is validated and kept in place of φ as it is after the last meta-step (Polyak and
+            Juditsky, 1992, doi:10.1137/0330046).
+        episode_length: Steps of an episode; or a `Curriculum` of lengths.
         episodes: Size of a meta-batch: its episodes are averaged in the meta-loss.
-        estimator: Estimator of the meta-gradient: `"backpropagation"`, truncated at the ends of an unroll; or `"nres"`,
-            evolution strategies with one perturbation of φ for each pair of episodes, kept from its first step to its
-            last and taken with both signs, which sees beyond an unroll and does not explode (Li et al., 2023,
-            arXiv:2304.12180); or `"imitation"`, of the squared distance from the updates of Adam along Adam's own
-            episodes, in units of its step size, as a warm start (Chen et al., 2020, arXiv:2010.09089).
-        perturbation: The standard deviation σ of a perturbation of φ in `"nres"`.
-        teacher_learning_rate: Learning rate of the Adam that `"imitation"` imitates.
-        meta_loss: The weights w_t of an unroll's losses: `"sum"` (w_t = 1, the paper), `"mean"`, or `"last"` (1 for
-            the unroll's last loss, 0 for the others); or `"log"`, the sum of log(f(θ_t) + 10⁻³), in which a
-            percent of a small loss, late in an episode, counts as much as a percent of a large one; or
-            `"normalized"`, that of log(f(θ_t) / f(θ_0) + 0.1), in which it does so until a tenth is left.
-        validation_meta_loss: Whether these are losses on examples that the optimizees are not trained on (Metz et al.,
-            2019, arXiv:1810.10180), for which each problem must keep some; see `Problem.validation_batch`.
-        second_derivatives: Whether ∂∇_t/∂φ is kept; the paper drops it.
-        clip_adjoint: The norm to which the derivative of an episode's meta-loss with respect to θ_t is clipped at each
-            step of the way back through an unroll; `None` for none. With second derivatives it may grow a hundredfold
-            in ten steps, and then drowns all that other steps say (Metz et al., 2019, arXiv:1810.10180, show why;
-            Pascanu et al., 2013, arXiv:1211.5063, clip the gradient of φ only, as `clip_norm` does).
-        coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
-        recompute: Whether the rule is rematerialized in the backward pass (gradient checkpointing): half the memory,
-            for at most a tenth of the time.
-        jit_compile: Whether a meta-step is one XLA program; `None`: where a GPU is. On a CPU that is half as fast as
-            compiling the rule alone, as is done in any case, and takes minutes to compile. Of `"nres"` only the loop
-            over an unroll's steps is, and by default, except for convolutions.
-        learning_rate: Learning rate of the meta-optimizer, Adam on φ: a float, or a Keras schedule over meta-steps.
-        clip_norm: The global norm to which a meta-gradient is clipped; `None` for none.
-        ema_momentum: Momentum of a running mean of φ over meta-steps, which is validated and kept in place of φ as it
-            is after the last of them, and in which the noise of the meta-gradients has cancelled (Polyak and Juditsky,
-            1992, doi:10.1137/0330046); as Keras's optimizers have it. `None` for none.
-        validation_episodes: Number of episodes that φ is validated on.
+        validation_episodes: Number of episodes that φ is validated on, for each validation problem.
         monitor: Criterion of the best φ: `"val_loss"`, the mean over the validation episodes,
             `"val_final_loss"`, the mean over their last 10 steps, `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³), or
             `"val_normalized_loss"`, the mean of log(f(θ_t) / f(θ_0) + 0.1).
-        max_nonfinite: Number of meta-steps in a row with an infinite or NaN gradient that ends the meta-training. Each
-            of them leaves φ as it is, and is counted.
         seed: Integer seed for everything that is drawn at random.
+
+    Attributes:
         card: Entries of the card of the best φ beside those that the trainer makes itself.
+        history: A row for each epoch; see `fit`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -134,119 +97,115 @@ class MetaTrainer:
         *,
         groups: Sequence[tuple[str | int, Rule | Preset]] = (),
         validation_problem: Problem | Sequence[Problem] | None = None,
-        episode_length: int | Sequence[int] = 100,
-        patience: int = 5,
-        unroll_length: int = 20,
+        estimator: Estimator | None = None,
+        objective: Objective | None = None,
+        meta_optimizer: keras.optimizers.Optimizer | None = None,
+        episode_length: int | Curriculum = 100,
         episodes: int = 4,
-        estimator: str = "backpropagation",
-        perturbation: float = 0.01,
-        teacher_learning_rate: float = 3e-3,
-        meta_loss: str = "sum",
-        validation_meta_loss: bool = False,
-        second_derivatives: bool = False,
-        clip_adjoint: float | None = None,
-        coordinate_fraction: float = 1.0,
-        recompute: bool = False,
-        jit_compile: bool | None = None,
-        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-2,
-        clip_norm: float | None = 1.0,
-        ema_momentum: float | None = None,
         validation_episodes: int = 8,
         monitor: str = "val_loss",
-        max_nonfinite: int = 20,
         seed: int = 0,
-        card: Mapping[str, Any] | None = None,
     ) -> None:
-        lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
-        rule = rule or CoordinatewiseLSTM()
-        arguments: dict[str, Any] = {
-            "episode_length": lengths,
-            "patience": patience,
-            "unroll_length": unroll_length,
-            "episodes": episodes,
-            "estimator": estimator,
-            "perturbation": perturbation,
-            "teacher_learning_rate": teacher_learning_rate,
-            "meta_loss": meta_loss,
-            "validation_meta_loss": validation_meta_loss,
-            "second_derivatives": second_derivatives,
-            "clip_adjoint": clip_adjoint,
-            "coordinate_fraction": coordinate_fraction,
-            "recompute": recompute,
-            "clip_norm": clip_norm,
-            "ema_momentum": ema_momentum,
-            "validation_episodes": validation_episodes,
-            "monitor": monitor,
-            "max_nonfinite": max_nonfinite,
-        }
         self.problems = several(problem)
         self.validation_problems = several(validation_problem or problem)
-        check(problems=self.problems, **arguments)
-        self._given = {
-            "rule": rule,
-            "groups": list(groups),
-            "arguments": arguments | {"jit_compile": jit_compile, "learning_rate": learning_rate, "seed": seed},
-        }
-        initial = initial_preset(rule, groups, seed)
-        self.rule = initial.rule
-        self.episode_lengths = lengths
-        self.patience = patience
-        self.unroll_length = unroll_length
+        self.estimator = estimator or Backpropagation()
+        self.objective = objective or Sum()
+        self.meta_optimizer = meta_optimizer or keras.optimizers.Adam(0.01, global_clipnorm=1.0)
+        self.curriculum = as_curriculum(episode_length)
         self.episodes = episodes
-        self.estimator = estimator
-        self.perturbation = perturbation
-        self.meta_loss = meta_loss
-        self.second_derivatives = second_derivatives
-        self.coordinate_fraction = coordinate_fraction
-        self.recompute = recompute
         self.validation_episodes = validation_episodes
         self.monitor = monitor
-        self.max_nonfinite = max_nonfinite
         self.seed = seed
-        self.card = dict(card or {})
-        self.stop_training = False
-        self.history: list[dict[str, float]] = []
-        self.rounds = 0
-        self.seconds = 0.0
-
-        self._initial = initial
-        phi = join_weights(initial)
-        self._weights = {name: tf.Variable(value, name=name, dtype=tf.float32) for name, value in phi.items()}
+        self._given: dict[str, Any] = {"rule": rule or CoordinatewiseLSTM(), "groups": list(groups)}
+        self._check()
+        self._initial = initial_preset(self._given["rule"], groups, seed)
+        of_problems = [groups_of(p, self._initial) for p in self.problems]
+        for of_problem in of_problems:
+            self.estimator.check(self.problems, of_problem, self.objective, episodes)
+        # Before the meta-optimizer is built, which belongs to its configuration.
+        self._arguments = {
+            "estimator": describe(self.estimator),
+            "objective": describe(self.objective),
+            "meta_optimizer": describe(self.meta_optimizer),
+            "episode_length": describe(self.curriculum),
+            "episodes": episodes,
+            "validation_episodes": validation_episodes,
+            "monitor": monitor,
+            "seed": seed,
+        }
+        self.rule = self._initial.rule
+        self.card: dict[str, Any] = {}
+        self.state = State()
+        # φ = center + scale · s, in the estimator's coordinates s.
+        self._center = preset_weights(self._initial)
+        scales = getattr(self.estimator, "scales", None)
+        self._scale = {name: self.estimator.scale(name) for name in self._center} if scales else {}
+        self._variables = {
+            name: keras.Variable(
+                np.zeros_like(value) if scales else value, dtype="float32", name=name.replace("/", "_")
+            )
+            for name, value in self._center.items()
+        }
         self.best_weights = self.weights
-        averaging = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}
-        self._meta_optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm, **averaging)
-        self._meta_optimizer.build(list(self._weights.values()))
-        self._teacher = Adam() if estimator == "imitation" else None
-        self._estimate = estimators.make_estimator(
-            estimator,
-            meta_loss,
-            perturbation,
-            self._teacher,
-            teacher_learning_rate,
-            jit_compile,
-            validation_meta_loss,
-            second_derivatives=second_derivatives,
-            clip_adjoint=clip_adjoint,
-            coordinate_fraction=coordinate_fraction,
-            recompute=recompute,
-        )
-        self._consecutive_nonfinite = 0
-        self._epoch_sums = np.zeros(4)  # loss, gradient norm, meta-steps that count, meta-steps skipped
-        self._stage = 0  # Of the episode lengths.
-        self._epochs_without_gain = 0
-        self._carry: Carry | None = None  # None where a batch of episodes is to begin.
+        self.meta_optimizer.build(list(self._variables.values()))
+        self._phi = Phi(self.meta_optimizer, list(self._variables.values()))
+        self._apply = backend.make_apply(self.meta_optimizer, list(self._variables.values()))
+        self._mean = backend.jit(_mean_estimate)
+        self._tasks = [
+            self.estimator.task(p, of_problem, self.objective)
+            for p, of_problem in zip(self.problems, of_problems, strict=True)
+        ]
+        self._validation = [Validation(p, groups_of(p, self._initial)) for p in self.validation_problems]
+        self._running: list[tuple[Task, Any]] = []  # Empty where a meta-batch is to begin.
         self._unrolls_left = 0
-        self._rounds_begun = 0
-        if jit_compile is None:
-            jit_compile = bool(tf.config.list_logical_devices("GPU"))
-        jit_compile = jit_compile and estimator != "nres"
-        self._tasks = [self._make_task(p, self._make_meta_step, self._teacher, jit_compile) for p in self.problems]
-        self._validation_tasks = [self._make_task(p, self._make_validation_unroll) for p in self.validation_problems]
+
+    def _check(self) -> None:
+        for name in ("episodes", "validation_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if self.monitor not in MONITORS:
+            raise ValueError(f"`monitor` must be one of {MONITORS}. Received: {self.monitor!r}")
+        for name, kind in (("estimator", Estimator), ("objective", Objective)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"`{name}` must be an object such as {'Backpropagation()' if name == 'estimator' else 'Log()'}. "
+                    f"Received: {getattr(self, name)!r}"
+                )
+        if self.meta_optimizer.built:
+            raise ValueError("`meta_optimizer` must be a new Keras optimizer: this one has variables of its own.")
+        unroll = self.estimator.unroll_length
+        if unroll and any(length % unroll for length in self.curriculum.lengths):
+            raise ValueError(
+                "`unroll_length` must divide `episode_length`. Received: "
+                f"unroll_length={unroll}, episode_length={', '.join(map(str, self.curriculum.lengths))}"
+            )
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """φ as it is now."""
-        return {name: variable.numpy() for name, variable in self._weights.items()}
+        values = {name: ops.convert_to_numpy(variable.value) for name, variable in self._variables.items()}
+        return self._phi_at(values)
+
+    def _phi_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """φ at a point of the meta-optimizer's coordinates."""
+        if not self._scale:
+            return dict(values)
+        return {name: self._center[name] + self._scale[name] * value for name, value in values.items()}
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """A row for each epoch; see `fit`."""
+        return self.state.history
+
+    @property
+    def rounds(self) -> int:
+        """The rounds so far."""
+        return self.state.rounds
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of meta-training so far, those before a resumption included."""
+        return self.state.seconds
 
     @property
     def best(self) -> float:
@@ -261,6 +220,7 @@ class MetaTrainer:
             "problem": describe(self.problems),
             "validation_problem": None if same else describe(self.validation_problems),
             **describe(self._given),
+            "arguments": self._arguments,
             "card": describe(self.card),
         }
 
@@ -269,11 +229,15 @@ class MetaTrainer:
         made = {
             "seed": self.seed,
             "rounds": self.rounds,
-            "meta_steps": int(self._meta_optimizer.iterations),
+            "meta_steps": self._meta_steps,
             "minutes": round(self.seconds / 60, 1),
             self.monitor: self.best if np.isfinite(self.best) else None,
         }
         return with_weights(self._initial, self.best_weights, self.card | made)
+
+    @property
+    def _meta_steps(self) -> int:
+        return int(ops.convert_to_numpy(self.meta_optimizer.iterations.value))
 
     def optimizer(self, **arguments: Any) -> LearnedOptimizer:
         """A Keras optimizer with the best φ; the arguments are those of `LearnedOptimizer`."""
@@ -299,7 +263,9 @@ class MetaTrainer:
             resume: Whether to go on from the run directory's checkpoint, to the same numbers as without the stop.
                 Problem, rule and arguments must be those that the run was begun with; `record.FREE_ON_RESUME` lists
                 what may change.
-            callbacks: Keras callbacks; their `model` is this trainer, and `model.stop_training = True` ends the fit.
+            callbacks: Keras callbacks, such as `LearningRateScheduler`, `ReduceLROnPlateau`, `EarlyStopping` (also with
+                `restore_best_weights`) and `TerminateOnNaN`. Their model has φ as its weights, and the meta-optimizer
+                as its optimizer; a batch is a meta-step. Those that save or inspect a Keras model do not fit.
             max_minutes: Stops after this much meta-training, earlier stretches of a resumed run included.
             verbose: 0 is silent, 1 shows a progress bar.
 
@@ -315,60 +281,57 @@ class MetaTrainer:
             DifferentRunError: If it is to be resumed as another meta-training than the one that was begun.
             ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
         """
+        import pandas as pd
+
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         run = Run(run_directory, resume) if isinstance(run_directory, str | Path) else run_directory
         if run:
             self._begin(run, epochs, rounds_per_epoch)
         total = epochs * rounds_per_epoch
-        callbacks = list(callbacks)
-        for callback in callbacks:
-            callback.set_model(self)
-            callback.on_train_begin()
-        self.stop_training = False
+        hooks = Callbacks(callbacks, self._phi)
+        self._phi.stop_training = False
+        hooks.call("on_train_begin")
         with StopOnSignal() as signal, Progress(total, self.rounds, verbose) as progress:
-            while self.rounds < total and not self.stop_training and not signal.received:
+            while self.rounds < total and not self._phi.stop_training and not signal.received:
                 began = time.perf_counter()
+                epoch_begins = self.rounds % rounds_per_epoch == 0
+                if epoch_begins:
+                    hooks.call("on_epoch_begin", self.rounds // rounds_per_epoch)
                 try:
-                    loss = self._round()
+                    loss = self._round(hooks)
                 except NonFiniteMetaGradientError:
                     if run:
                         self._save(run)
                     raise
-                self.rounds += 1
+                self.state.rounds += 1
                 epoch_ends = self.rounds % rounds_per_epoch == 0
                 if epoch_ends:
                     self._end_epoch()
-                self.seconds += time.perf_counter() - began
+                self.state.seconds += time.perf_counter() - began
                 if epoch_ends:
                     row = self.history[-1]
                     row["seconds"] = self.seconds
                     if run:
                         run.log(row)
+                    # Keras counts from 0.
+                    hooks.call("on_epoch_end", int(row["epoch"]) - 1, logs=row)
+                    if run:
                         self._save(run)
-                    for callback in callbacks:
-                        # Keras counts from 0.
-                        callback.on_epoch_end(int(row["epoch"]) - 1, dict(row))
                 progress.update(loss, self.best)
                 if max_minutes is not None and self.seconds >= 60 * max_minutes:
                     break
+        hooks.call("on_train_end")
         if run:
             self._save(run)
-        for callback in callbacks:
-            callback.on_train_end()
         return pd.DataFrame(self.history)
 
     def validate(self) -> np.ndarray:
         """f(θ_0), … of the validation episodes of each problem, `[episode_length, validation problems · episodes]`."""
-        seeds = [make_seed(self.seed, VALIDATION_STREAM, episode) for episode in range(self.validation_episodes)]
-        curves = []
-        for task in self._validation_tasks:
-            carry = task.start(tf.stack(seeds))
-            losses = [carry.loss.numpy()[None]]
-            for _ in range(self.episode_lengths[-1] // self.unroll_length):
-                unroll_losses, carry = task.unroll(carry)
-                losses.append(unroll_losses.numpy())
-            curves.append(np.concatenate(losses)[:-1])
+        length = self.curriculum.lengths[-1]
+        phi = {name: ops.convert_to_tensor(value) for name, value in self.weights.items()}
+        steps = self.estimator.num_steps(length)
+        curves = [task.curves(phi, self.seed, self.validation_episodes, length, steps) for task in self._validation]
         return np.concatenate(curves, axis=1)
 
     def meta_step(self) -> float:
@@ -377,124 +340,97 @@ class MetaTrainer:
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite.
         """
-        number = (self._rounds_begun - (self._carry is not None)) % len(self._tasks)
-        task = self._tasks[number]
-        if self._carry is None:
-            self._carry = task.start(tf.stack(self._episode_seeds()))
-            self._unrolls_left = self.episode_lengths[self._stage] // self.unroll_length
-            self._rounds_begun += 1
-        loss, norm, carry = task.unroll(self._carry)
-        self._carry = carry
+        length = self.curriculum.lengths[self.state.stage]
+        num_steps = self.estimator.num_steps(length)
+        if not self._running:
+            self._begin_round()
+            self._unrolls_left = length // num_steps
+        phi = self._phi_at({name: backend.read(variable) for name, variable in self._variables.items()})
+        estimates = [task.estimate(phi, state, num_steps) for task, state in self._running]
+        loss, gradient, norm = self._mean([(e.loss, e.gradient, e.norm) for e in estimates])
+        loss, norm = float(loss), float(norm)
+        self._running = [(task, e.state) for (task, _), e in zip(self._running, estimates, strict=True)]
+        tasks = [task for task, _ in self._running]
         self._unrolls_left -= 1
         if not self._unrolls_left:
-            self._carry = None
+            self._running = []
         if np.isfinite(norm) and np.isfinite(loss):
-            self._consecutive_nonfinite = 0
-            self._epoch_sums += (float(loss), float(norm), 1, 0)
-            return float(loss)
-        self._carry = None  # The episodes may be lost: others begin.
-        self._consecutive_nonfinite += 1
-        self._epoch_sums += (0, 0, 0, 1)
-        if self._consecutive_nonfinite >= self.max_nonfinite:
-            raise NonFiniteMetaGradientError(self._why_nonfinite(number, carry))
-        return float(loss)
+            self._apply([gradient[name] for name in self._variables])
+            self.state.consecutive_nonfinite = 0
+            self.state.epoch_sums += (loss, norm, 1, 0)
+            return loss
+        self._running = []  # The episodes may be lost: others begin.
+        self.state.consecutive_nonfinite += 1
+        self.state.epoch_sums += (0, 0, 0, 1)
+        if self.state.consecutive_nonfinite >= MAX_NONFINITE:
+            raise NonFiniteMetaGradientError(self._why_nonfinite(tasks, estimates))
+        return loss
 
-    def _why_nonfinite(self, number: int, carry: Carry) -> str:
-        """The message on meta-gradients that are not finite, after an unroll of the problem of that number."""
-        times = f"for {self._consecutive_nonfinite} meta-steps in a row"
-        bad = ~np.isfinite(carry.initial_loss.numpy())
-        if not bad.any():
-            return (
-                f"The meta-gradient was not finite {times}: the optimizees diverge. A lower meta learning rate, a "
-                "smaller output scale or a shorter episode may help. The best φ so far is kept."
-            )
-        which = f"problem {number} ({type(self.problems[number]).__name__})"
+    def _begin_round(self) -> None:
+        """Begins a meta-batch of each problem, or of the one whose turn it is."""
+        count = len(self._tasks)
+        chosen = range(count) if self.estimator.every_problem else [self.state.batches_begun % count]
+        copies = self.estimator.copies
+        for number in chosen:
+            first = self.state.batches_begun * self.episodes
+            numbers = [e for e in range(first, first + self.episodes, copies) for _ in range(copies)]
+            task = self._tasks[number]
+            self._running.append((task, task.start(make_seeds(self.seed, TRAIN, numbers))))
+            self.state.batches_begun += 1
+
+    def _why_nonfinite(self, tasks: Sequence[Task], estimates: Sequence[Estimate]) -> str:
+        """The message on meta-gradients that are not finite."""
+        times = f"for {self.state.consecutive_nonfinite} meta-steps in a row"
+        for task, estimate in zip(tasks, estimates, strict=True):
+            initial = ops.convert_to_numpy(estimate.initial_loss)
+            bad = ~np.isfinite(initial)
+            if bad.any():
+                which = f"problem {self._tasks.index(task)} ({type(task.problem).__name__})"
+                return (
+                    f"The meta-gradient was not finite {times}: the loss of {which} is not finite at θ_0, before any "
+                    f"update, in {bad.sum()} of {bad.size} episodes. Look for NaN or infinity in its data, for labels "
+                    f"out of range, and at the scale of its initial values. Received: {initial[bad][0]}"
+                )
         return (
-            f"The meta-gradient was not finite {times}: the loss of {which} is not finite at θ_0, before any update, "
-            f"in {bad.sum()} of {bad.size} episodes. Look for NaN or infinity in its data, for labels out of range, "
-            f"and at the scale of its initial values. Received: {carry.initial_loss.numpy()[bad][0]}"
+            f"The meta-gradient was not finite {times}: the optimizees diverge. A lower meta learning rate, a "
+            "smaller output scale or a shorter episode may help. The best φ so far is kept."
         )
 
-    def _round(self) -> float:
-        losses = [self.meta_step()]
-        while self._carry is not None:
+    def _round(self, hooks: Callbacks) -> float:
+        losses: list[float] = []
+        while self._running or not losses:
+            number = len(losses)
+            hooks.call("on_train_batch_begin", number)
             losses.append(self.meta_step())
+            hooks.call("on_train_batch_end", number, logs={"loss": losses[-1]})
         return float(np.mean(losses))
 
-    def _episode_seeds(self) -> list[tf.Tensor]:
-        # Both signs of a perturbation are tried on the same episode.
-        copies = 2 if self.estimator == "nres" else 1
-        first = self._rounds_begun * self.episodes
-        return [
-            make_seed(self.seed, TRAIN_STREAM, episode)
-            for episode in range(first, first + self.episodes, copies)
-            for _ in range(copies)
-        ]
-
     def _end_epoch(self) -> None:
-        loss, norm, counted, skipped = self._epoch_sums
-        latest = self.weights
-        if self._meta_optimizer.iterations > 0:  # Before the first meta-step there is no running mean.
-            self._meta_optimizer.finalize_variable_values(list(self._weights.values()))
+        state = self.state
+        loss, norm, counted, skipped = state.epoch_sums
+        latest = self._phi.get_weights()
+        if self._meta_steps > 0:  # Before the first meta-step there is no running mean.
+            self.meta_optimizer.finalize_variable_values(list(self._variables.values()))
         validated = self.weights
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
             **validation_losses(self.validate()),
             "gradient_norm": norm / counted if counted else np.nan,
-            "episode_length": self.episode_lengths[self._stage],
+            "episode_length": self.curriculum.lengths[state.stage],
             "skipped": int(skipped),
-            "meta_steps": int(self._meta_optimizer.iterations),
+            "meta_steps": self._meta_steps,
         }
-        for name, value in latest.items():
-            self._weights[name].assign(value)
-        self._epochs_without_gain += 1
+        self._phi.set_weights(latest)
+        state.epochs_without_gain += 1
         if row[self.monitor] < self.best:
             self.best_weights = validated
-            self._epochs_without_gain = 0
-        if self._epochs_without_gain >= self.patience and self._stage < len(self.episode_lengths) - 1:
-            self._stage += 1
-            self._epochs_without_gain = 0
+            state.epochs_without_gain = 0
+        if state.epochs_without_gain >= self.curriculum.patience and state.stage < len(self.curriculum.lengths) - 1:
+            state.stage += 1
+            state.epochs_without_gain = 0
         self.history.append(row)
-        self._epoch_sums[:] = 0
-
-    def _make_task(
-        self, problem: Problem, function: Callable[..., Any], teacher: Adam | None = None, jit_compile: bool = False
-    ) -> Task:
-        shares = shares_of(problem, self._initial)
-        if self.coordinate_fraction < 1 and not all(share.rule.coordinatewise for share in shares):
-            raise ValueError(
-                "In a tensorwise rule every coordinate depends on the others: `coordinate_fraction` must be 1. "
-                f"Received: {self.coordinate_fraction}"
-            )
-        beginners = [*shares, share_of_all(problem, teacher)] if teacher else shares
-        return Task(
-            problem,
-            shares,
-            tf.function(functools.partial(start, problem, beginners)),
-            tf.function(functools.partial(function, problem, shares), jit_compile=jit_compile),
-        )
-
-    def _make_meta_step(
-        self, problem: Problem, shares: Sequence[Share], carry: Carry
-    ) -> tuple[tf.Tensor, tf.Tensor, Carry]:
-        variables = list(self._weights.values())
-        losses, gradients, carry = self._estimate(problem, shares, self._phi(), truncate(carry), self.unroll_length)
-        norm = tf.linalg.global_norm(gradients)
-        tf.cond(
-            tf.math.is_finite(norm) & tf.reduce_all(tf.math.is_finite(losses)),
-            lambda: self._meta_optimizer.apply(gradients, variables),
-            lambda: None,
-        )
-        return tf.reduce_mean(losses), norm, carry
-
-    def _phi(self) -> dict[str, tf.Tensor]:
-        return {name: tf.convert_to_tensor(variable) for name, variable in self._weights.items()}
-
-    def _make_validation_unroll(
-        self, problem: Problem, shares: Sequence[Share], carry: Carry
-    ) -> tuple[tf.Tensor, Carry]:
-        return advance(problem, shares, self._phi(), carry, self.unroll_length)
+        state.epoch_sums = np.zeros(4)
 
     def _begin(self, run: Run, epochs: int, rounds_per_epoch: int) -> None:
         """Writes what the run is; or goes on with it, where it is the same."""
@@ -502,57 +438,36 @@ class MetaTrainer:
         if not run.resume:
             run.save_config(config)
             return
-        arrays, state = run.load_checkpoint()
+        arrays, progress = run.load_checkpoint()
         check_same_run(run.directory, run.load_config(), config)
-        self._restore(arrays, state)
+        restored = restore(arrays, progress, self._initial, self._variables, self.meta_optimizer)
+        self.state, self.best_weights, self._center = restored
         run.note_resumption(epochs)
 
     def _save(self, run: Run) -> None:
-        arrays = {f"phi/{name}": value for name, value in self.weights.items()}
-        arrays |= {f"best/{name}": value for name, value in self.best_weights.items()}
-        arrays |= {f"adam/{i}": np.asarray(v) for i, v in enumerate(self._meta_optimizer.variables)}
-        arrays["epoch_sums"] = self._epoch_sums
-        state = {
-            "rounds": self.rounds,
-            "seconds": self.seconds,
-            "history": self.history,
-            "consecutive_nonfinite": self._consecutive_nonfinite,
-            "rounds_begun": self._rounds_begun,
-            "stage": self._stage,
-            "epochs_without_gain": self._epochs_without_gain,
-        }
-        run.save_checkpoint(arrays, state)
+        run.save_checkpoint(
+            *snapshot(self.state, self.best_weights, self._center, self._variables, self.meta_optimizer)
+        )
         run.save_history(self.history)
         run.save_best(self.preset())
 
-    def _restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Takes over a checkpoint, all of it or, where it does not fit, nothing."""
-        phi = {name.removeprefix("phi/"): value for name, value in arrays.items() if name.startswith("phi/")}
-        best = {name.removeprefix("best/"): value for name, value in arrays.items() if name.startswith("best/")}
-        for weights in (phi, best):
-            with_weights(self._initial, weights, {})  # Refuses those of another rule.
-        adam = [value for name, value in arrays.items() if name.startswith("adam/")]
-        if len(adam) != len(self._meta_optimizer.variables):
-            raise CheckpointError(
-                f"The checkpoint holds {len(adam)} variables of the meta-optimizer, and "
-                f"{len(self._meta_optimizer.variables)} are expected: is `ema_momentum` as the run was begun?"
-            )
-        try:
-            pairs = [(variable, arrays[f"adam/{i}"]) for i, variable in enumerate(self._meta_optimizer.variables)]
-            epoch_sums = arrays["epoch_sums"].copy()
-            progress = {name: state[name] for name in PROGRESS}
-        except KeyError as error:
-            raise CheckpointError(f"The checkpoint is not one of this version: it has no {error}.") from error
-        if any(tuple(variable.shape) != value.shape for variable, value in pairs):
-            raise CheckpointError("The checkpoint is damaged: the meta-optimizer's state is that of another φ.")
-        for variable, value in [*((self._weights[name], value) for name, value in phi.items()), *pairs]:
-            variable.assign(value)
-        self.best_weights = best
-        self._epoch_sums = epoch_sums
-        self.rounds = progress["rounds"]
-        self.seconds = progress["seconds"]
-        self.history = [dict(row) for row in progress["history"]]
-        self._consecutive_nonfinite = progress["consecutive_nonfinite"]
-        self._rounds_begun = progress["rounds_begun"]
-        self._stage = progress["stage"]
-        self._epochs_without_gain = progress["epochs_without_gain"]
+
+def _mean_estimate(estimates: list[tuple[Tensor, dict[str, Tensor], Tensor]]) -> tuple[Tensor, Any, Tensor]:
+    """The mean loss and gradient of several problems, and the norm of that."""
+    losses, gradients, norms = zip(*estimates, strict=True)
+    if len(estimates) == 1:
+        return losses[0], gradients[0], norms[0]
+    gradient = {name: sum(each[name] for each in gradients) / len(gradients) for name in gradients[0]}
+    return sum(losses) / len(losses), gradient, global_norm(gradient)
+
+
+def several(problem: Problem | Sequence[Problem]) -> list[Problem]:
+    """The problems as a list, also where there is one.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    problems = [problem] if isinstance(problem, Problem) else list(problem)
+    if not problems:
+        raise ValueError("`problem` must be a problem, or several. Received: none")
+    return problems

@@ -1,6 +1,5 @@
 """Problems: the distributions of functions that an optimizer is meta-trained and evaluated on."""
 
-from learned_optimizer import needs_tensorflow  # noqa: F401 (refuses other backends)
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import DatasetUnavailableError, load_images

@@ -7,23 +7,22 @@ import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-import tensorflow as tf
+from keras import ops
 
+from learned_optimizer import backend
 from learned_optimizer.problems.arguments import constructor_arguments
 
+Tensor = Any
 Nest = Any
-
-
-# Of random numbers: what draws them outside of compiled programs, too, on a CPU and a GPU.
-GENERATOR = "philox"
 
 
 class Problem(abc.ABC):
     """A distribution over optimizees: initial parameters θ_0, the data of each step, and the loss f_t(θ_t).
 
-    All three methods are pure functions that run inside a `tf.function`; whatever they draw comes from the seed they
-    are given, a pair of integers (`[2]`, int32), so that two optimizers can be compared on the same θ_0 and the same
-    minibatches. Nothing is assigned: an assignment would cut the meta-gradient.
+    All three methods are pure functions, in `keras.ops` and `learned_optimizer.backend`, that run inside a compiled
+    program; whatever they draw comes from the seed they are given, a pair of integers (`[2]`), so that two optimizers
+    can be compared on the same θ_0 and the same minibatches. Nothing is assigned: an assignment would cut the
+    meta-gradient. A problem in TensorFlow's or JAX's own operations serves on that backend.
 
     Attributes:
         arguments: The arguments of the constructor by name, with sizes in place of data: a run records them.
@@ -51,12 +50,12 @@ class Problem(abc.ABC):
     def vectorized(self) -> bool:
         """Whether `loss` is mapped over a batch of episodes at once, or called for one after the other.
 
-        At once is faster unless TensorFlow has no batched form of an operation, as for convolutions.
+        At once is faster unless the backend has no batched form of an operation, as for convolutions.
         """
         return True
 
     @abc.abstractmethod
-    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    def sample(self, seed: Tensor) -> tuple[list[Tensor], Nest]:
         """Draws an optimizee.
 
         Returns:
@@ -65,19 +64,19 @@ class Problem(abc.ABC):
         """
 
     @abc.abstractmethod
-    def batch(self, seed: tf.Tensor) -> Nest:
+    def batch(self, seed: Tensor) -> Nest:
         """Draws the data of one step; `()` if the function is deterministic."""
 
-    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+    def validation_batch(self, seed: Tensor) -> Nest | None:
         """Draws data that `batch` never gives, for a meta-loss on them; None if the problem keeps none."""
         del seed
         return None
 
     @abc.abstractmethod
-    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+    def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """Computes f_t(θ_t), a scalar, and the next state, of the structure of `state`."""
 
-    def test_metrics(self, parameters: Sequence[tf.Tensor], state: Nest) -> dict[str, tf.Tensor]:
+    def test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:
         """What is measured at the end of an episode on data that it has not seen, scalars by name; often nothing."""
         del parameters, state
         return {}
@@ -87,30 +86,17 @@ class Problem(abc.ABC):
         """The number of scalars in θ."""
         return sum(math.prod(shape) for shape in self.parameter_shapes)
 
-    def flatten(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor:
+    def flatten(self, parameters: Sequence[Tensor]) -> Tensor:
         """θ as one vector, `[num_coordinates]`."""
-        return tf.concat([tf.reshape(parameter, [-1]) for parameter in parameters], axis=0)
+        return ops.concatenate([ops.reshape(parameter, (-1,)) for parameter in parameters])
 
-    def unflatten(self, theta: tf.Tensor) -> list[tf.Tensor]:
+    def unflatten(self, theta: Tensor) -> list[Tensor]:
         """The tensors of `parameter_shapes` in the vector θ, `[num_coordinates]`."""
         shapes = list(self.parameter_shapes)
-        parts = tf.split(theta, [math.prod(shape) for shape in shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        parts = backend.split(theta, [math.prod(shape) for shape in shapes])
+        return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def make_seed(*numbers: int) -> tf.Tensor:
-    """A `[2]` int32 seed that depends on every one of the numbers."""
-    seed = tf.constant([0, 0], tf.int32)
-    for number in numbers:
-        seed = fold_in(seed, number)
-    return seed
-
-
-def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
-    """The seed, `[2]`, that depends on a seed and a number; the same in a compiled program."""
-    return tf.random.experimental.stateless_fold_in(seed, number, alg=GENERATOR)
-
-
-def draw_examples(seed: tf.Tensor, batch_size: int, num_examples: int) -> tf.Tensor:
-    """The numbers of the examples of a minibatch, `[batch_size]`, drawn with replacement; as with `fold_in`."""
-    return tf.random.stateless_uniform([batch_size], seed, maxval=num_examples, dtype=tf.int32, alg=GENERATOR)
+def draw_examples(seed: Tensor, batch_size: int, num_examples: int) -> Tensor:
+    """The numbers of the examples of a minibatch, `[batch_size]`, drawn with replacement."""
+    return backend.randint((batch_size,), seed, num_examples)

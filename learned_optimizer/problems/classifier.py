@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.problems.base import Nest, Problem, draw_examples
+from learned_optimizer import backend
+from learned_optimizer.problems.base import Nest, Problem, Tensor, draw_examples
 from learned_optimizer.problems.data import load_images
 
 ACTIVATIONS = {
-    "sigmoid": tf.sigmoid,
-    "tanh": tf.tanh,
-    "relu": tf.nn.relu,
-    "gelu": tf.nn.gelu,
-    "elu": tf.nn.elu,
-    "softplus": tf.nn.softplus,
+    "sigmoid": ops.sigmoid,
+    "tanh": ops.tanh,
+    "relu": ops.relu,
+    "gelu": functools.partial(ops.gelu, approximate=False),
+    "elu": ops.elu,
+    "softplus": ops.softplus,
 }
 INITIALIZATIONS = ("normal", "glorot")
 # As in Keras and in Sonnet.
@@ -86,9 +87,10 @@ class ImageClassifier(Problem):
             raise ValueError(f"`downscale` must divide the images' sides, {images.shape[1:3]}. Received: {downscale}")
         images = _downscaled(images, downscale)
         # Bytes, scaled when a minibatch is drawn: a quarter of the memory.
-        self.images, kept_images = tf.constant(images[:examples]), images[examples or len(images) :]
-        self.labels, kept_labels = tf.constant(labels[:examples]), labels[examples or len(labels) :]
-        self.kept = (tf.constant(kept_images), tf.constant(kept_labels)) if len(kept_images) else None
+        tensor = ops.convert_to_tensor
+        self.images, kept_images = tensor(images[:examples]), images[examples or len(images) :]
+        self.labels, kept_labels = tensor(labels[:examples]), labels[examples or len(labels) :]
+        self.kept = (tensor(kept_images), tensor(kept_labels)) if len(kept_images) else None
         self.num_classes = num_classes
         self.activation = ACTIVATIONS[activation]
         self.batch_size = batch_size
@@ -101,7 +103,7 @@ class ImageClassifier(Problem):
         """The shape of each parameter by its path."""
 
     @abc.abstractmethod
-    def logits(self, parameters: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    def logits(self, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """The logits of images in [0, 1], `[examples, height, width, channels]`: `[examples, num_classes]`."""
 
     @property
@@ -114,43 +116,43 @@ class ImageClassifier(Problem):
         """The paths of `parameters`."""
         return list(self.parameters)
 
-    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    def sample(self, seed: Tensor) -> tuple[list[Tensor], Nest]:
         """Draws θ_0; there is no state."""
-        choice = tf.random.stateless_uniform([], seed, maxval=len(self.initializations), dtype=tf.int32)
-        seeds = tf.unstack(tf.random.split(seed, len(self.parameter_shapes)))
+        choice = backend.randint((), seed, len(self.initializations))
+        seeds = backend.split_seed(seed, len(self.parameter_shapes))
         branches = [functools.partial(self._initial, initialization, seeds) for initialization in self.initializations]
-        return list(tf.switch_case(choice, branches)), ()
+        return list(ops.switch(choice, branches)), ()
 
-    def _initial(self, initialization: str, seeds: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    def _initial(self, initialization: str, seeds: Sequence[Tensor]) -> list[Tensor]:
         parameters = []
         for shape, seed in zip(self.parameter_shapes, seeds, strict=True):
             if initialization == "normal":
-                parameters.append(self.stddev * tf.random.stateless_normal(shape, seed))
+                parameters.append(self.stddev * backend.normal(shape, seed))
             elif len(shape) == 1:
-                parameters.append(tf.zeros(shape))
+                parameters.append(ops.zeros(shape))
             else:
                 fan_in_and_out = math.prod(shape[:-2]) * (shape[-2] + shape[-1])
                 limit = math.sqrt(6 / fan_in_and_out)
-                parameters.append(tf.random.stateless_uniform(shape, seed, -limit, limit))
+                parameters.append(backend.uniform(shape, seed, -limit, limit))
         return parameters
 
-    def batch(self, seed: tf.Tensor) -> Nest:
+    def batch(self, seed: Tensor) -> Nest:
         """Images in [0, 1], `[batch_size, height, width, channels]`, and labels, `[batch_size]`."""
         return self._draw(seed, self.images, self.labels)
 
-    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+    def validation_batch(self, seed: Tensor) -> Nest | None:
         """The same of the examples beyond `examples`."""
         return self._draw(seed, *self.kept) if self.kept else None
 
-    def _draw(self, seed: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _draw(self, seed: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         index = draw_examples(seed, self.batch_size, images.shape[0])
-        return tf.cast(tf.gather(images, index), tf.float32) / 255, tf.gather(labels, index)
+        return ops.cast(ops.take(images, index, axis=0), "float32") / 255, ops.take(labels, index, axis=0)
 
-    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+    def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """The mean cross-entropy in nats."""
         images, labels = batch
         logits = self.logits(dict(zip(self.parameters, parameters, strict=True)), images)
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)), state
+        return ops.mean(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)), state
 
 
 class MLPClassifier(ImageClassifier):
@@ -194,13 +196,13 @@ class MLPClassifier(ImageClassifier):
             shapes[f"dense_{layer}/bias"] = (outputs,)
         return shapes
 
-    def logits(self, parameters: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    def logits(self, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """The output of the last layer, `[examples, num_classes]`."""
-        x = tf.reshape(images, [-1, self.layer_sizes[0]])
+        x = ops.reshape(images, (-1, self.layer_sizes[0]))
         for layer in range(len(self.layer_sizes) - 1):
             if layer:
                 x = self.activation(x)
-            x = tf.matmul(x, parameters[f"dense_{layer}/kernel"]) + parameters[f"dense_{layer}/bias"]
+            x = ops.matmul(x, parameters[f"dense_{layer}/kernel"]) + parameters[f"dense_{layer}/bias"]
         return x
 
 
@@ -274,25 +276,25 @@ class ConvClassifier(ImageClassifier):
                 shapes[f"dense_{layer}/offset"] = (outputs,)
         return shapes
 
-    def logits(self, parameters: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    def logits(self, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
         """The output of the last layer, `[examples, num_classes]`."""
         x = images
         for layer in range(len(self.channels)):
-            x = tf.nn.conv2d(x, parameters[f"conv_{layer}/kernel"], strides=1, padding="SAME")
+            x = ops.conv(x, parameters[f"conv_{layer}/kernel"], 1, "same", "channels_last")
             x = self._activated(x, parameters, f"conv_{layer}")
-            x = tf.nn.max_pool2d(x, 2, strides=2, padding="SAME")
-        x = tf.reshape(x, [-1, self.layer_sizes[0]])
+            x = ops.max_pool(x, 2, 2, "same", "channels_last")
+        x = ops.reshape(x, (-1, self.layer_sizes[0]))
         last = len(self.layer_sizes) - 2
         for layer in range(last):
-            x = self._activated(tf.matmul(x, parameters[f"dense_{layer}/kernel"]), parameters, f"dense_{layer}")
-        return tf.matmul(x, parameters[f"dense_{last}/kernel"]) + parameters[f"dense_{last}/bias"]
+            x = self._activated(ops.matmul(x, parameters[f"dense_{layer}/kernel"]), parameters, f"dense_{layer}")
+        return ops.matmul(x, parameters[f"dense_{last}/kernel"]) + parameters[f"dense_{last}/bias"]
 
-    def _activated(self, x: tf.Tensor, parameters: Mapping[str, tf.Tensor], layer: str) -> tf.Tensor:
+    def _activated(self, x: Tensor, parameters: Mapping[str, Tensor], layer: str) -> Tensor:
         x += parameters[f"{layer}/bias"]
         if self.batch_normalization:
-            mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+            mean, variance = ops.moments(x, list(range(len(x.shape) - 1)))
             offset = parameters[f"{layer}/offset"]
-            x = tf.nn.batch_normalization(x, mean, variance, offset, None, BATCH_NORMALIZATION_EPSILON)
+            x = ops.batch_normalization(x, mean, variance, -1, offset, epsilon=BATCH_NORMALIZATION_EPSILON)
         return self.activation(x)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from learned_optimizer.problems.base import Nest
 
@@ -25,15 +25,15 @@ def read_data(data: Any, memory_limit: int, name: str) -> Nest:
     Raises:
         ValueError: If the data do not fit the limit or the form, or hold values that are NaN or infinite.
     """
-    if isinstance(data, tf.data.Dataset):
+    if hasattr(data, "element_spec"):
         data = _read_pipeline(data, memory_limit)
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise ValueError(
             f"`{name}` must be (x, y) or (x, y, sample_weight), or a tf.data.Dataset of such tuples. "
             f"Received: {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple | list) else "")
         )
-    data = tuple(tf.nest.map_structure(np.asarray, part) for part in data)
-    arrays = tf.nest.flatten(data)
+    data = tuple(keras.tree.map_structure(np.asarray, part) for part in data)
+    arrays = keras.tree.flatten(data)
     lengths = {array.shape[0] if array.ndim else None for array in arrays}
     if len(lengths) != 1 or lengths & {None, 0}:
         raise ValueError(
@@ -42,14 +42,14 @@ def read_data(data: Any, memory_limit: int, name: str) -> Nest:
     if sum(array.nbytes for array in arrays) > memory_limit:
         raise ValueError(f"The data take more than `memory_limit`={memory_limit:,} bytes. Pass a part, or raise it.")
     _check_finite(data, name)
-    return tf.nest.map_structure(tf.constant, data)
+    return keras.tree.map_structure(ops.convert_to_tensor, data)
 
 
-def _read_pipeline(dataset: tf.data.Dataset, memory_limit: int) -> Nest:
+def _read_pipeline(dataset: Any, memory_limit: int) -> Nest:
     batches, size = [], 0
     for element in dataset:
-        batches.append(tf.nest.map_structure(np.asarray, element))
-        size += sum(array.nbytes for array in tf.nest.flatten(batches[-1]))
+        batches.append(keras.tree.map_structure(np.asarray, element))
+        size += sum(array.nbytes for array in keras.tree.flatten(batches[-1]))
         if size > memory_limit:
             raise ValueError(
                 f"The data set takes more than `memory_limit`={memory_limit:,} bytes, or has no end. Pass a part "
@@ -58,7 +58,7 @@ def _read_pipeline(dataset: tf.data.Dataset, memory_limit: int) -> Nest:
     if not batches:
         raise ValueError("The data set is empty.")
     try:
-        return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
+        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
     except ValueError as error:
         raise ValueError(
             "The data set must give batches of examples of one shape, as `model.fit` takes them: call "
@@ -69,7 +69,7 @@ def _read_pipeline(dataset: tf.data.Dataset, memory_limit: int) -> Nest:
 def _check_finite(data: Nest, name: str) -> None:
     """Refuses NaN and infinity, which would look like a divergence of the optimizer."""
     for place, array in _named_arrays(data):
-        if not (np.issubdtype(array.dtype, np.inexact) or tf.as_dtype(array.dtype).is_floating):
+        if not (np.issubdtype(array.dtype, np.inexact) or "float" in keras.backend.standardize_dtype(array.dtype)):
             continue
         bad = array.size - np.count_nonzero(np.isfinite(array))
         if bad:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.problems.base import Nest
+from learned_optimizer.problems.base import Nest, Tensor
 
 LossFunction = Callable[..., Any]
 
@@ -24,7 +24,7 @@ class OutputLosses:
             is None or missing counts for nothing.
         weights: The factors of the losses, a dict or list of the form of `losses`, or a number if there is one output;
             1 where none is given.
-        outputs: The shapes of the model's outputs in the structure in which it returns them.
+        outputs: The model's outputs as symbolic tensors, in the structure in which it returns them.
         names: The names of the outputs if the model returns a list or one tensor; empty if they have none.
 
     Raises:
@@ -45,7 +45,7 @@ class OutputLosses:
             )
         self.names: list[Any] = list(names) or list(range(len(flat)))
         self._ordered = not isinstance(outputs, dict)
-        self.shapes = dict(zip(self.names, flat, strict=True))
+        self.shapes = {name: tuple(output.shape) for name, output in zip(self.names, flat, strict=True)}
         if isinstance(losses, dict | list | tuple):
             losses = self._by_name(losses, "loss")
         else:
@@ -85,7 +85,7 @@ class OutputLosses:
             + f"; the outputs are {self.names}. Received: {values!r}"
         )
 
-    def _targets(self, y: Nest) -> dict[Any, tf.Tensor]:
+    def _targets(self, y: Nest) -> dict[Any, Tensor]:
         """The targets by the names of the outputs with a loss."""
         if isinstance(y, dict) and set(self.losses) <= set(y) <= set(self.names):
             return {name: y[name] for name in self.losses}
@@ -101,20 +101,20 @@ class OutputLosses:
             + (f"a dict of {list(y)}" if isinstance(y, dict) else f"{type(y).__name__} of {len(values)}")
         )
 
-    def parts(self, y: Nest) -> Iterator[tuple[str, keras.losses.Loss, tf.Tensor, tf.TensorShape]]:
+    def parts(self, y: Nest) -> Iterator[tuple[str, keras.losses.Loss, Tensor, Sequence[int]]]:
         """Yields the name, loss, targets and shape of each output with a loss."""
         for name, target in self._targets(y).items():
             yield name, self.losses[name], target, self.shapes[name]
 
-    def __call__(self, y: Nest, prediction: Nest, sample_weight: tf.Tensor | None = None) -> tf.Tensor:
+    def __call__(self, y: Nest, prediction: Nest, sample_weight: Tensor | None = None) -> Tensor:
         """Computes the weighted sum for targets and predictions; the sample weights are those of all outputs."""
         values = list(prediction) if isinstance(prediction, list | tuple) else [prediction]
         predictions = prediction if isinstance(prediction, dict) else dict(zip(self.names, values, strict=True))
         losses = [
-            self.weights[name] * tf.cast(self.losses[name](target, predictions[name], sample_weight), tf.float32)
+            self.weights[name] * ops.cast(self.losses[name](target, predictions[name], sample_weight), "float32")
             for name, target in self._targets(y).items()
         ]
-        return tf.add_n(losses)
+        return sum(losses)
 
 
 class _FunctionLoss(keras.losses.Loss):
@@ -124,7 +124,7 @@ class _FunctionLoss(keras.losses.Loss):
         super().__init__(name=getattr(function, "__name__", "loss"))
         self.function = function
 
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.function(y_true, y_pred)
 
 
@@ -143,7 +143,7 @@ def make_loss(model: keras.Model, loss: Any, loss_weights: Any, outputs: Callabl
         model: The model; its own losses and weights, if it was compiled, stand in for those that are None.
         loss: A loss, its name, a function of (y_true, y_pred), or a dict or list of these.
         loss_weights: The factors of the losses, or None.
-        outputs: A function that gives the shapes of the model's outputs, called only if they matter.
+        outputs: A function that gives the model's outputs as symbolic tensors, called only if they matter.
 
     Returns:
         `OutputLosses` if there are several outputs or factors. Else the loss itself; a function that is passed as
@@ -166,15 +166,15 @@ def make_loss(model: keras.Model, loss: Any, loss_weights: Any, outputs: Callabl
     is_keras = isinstance(loss, keras.losses.Loss) or getattr(loss, "__module__", "").startswith("keras.")
     if not several and not is_keras and not compiled and loss_weights is None:
         return loss
-    shapes = outputs()
-    nested = isinstance(shapes, dict | list | tuple)
+    symbolic = outputs()
+    nested = isinstance(symbolic, dict | list | tuple)
     if nested and not several and not is_keras and not compiled:
         raise ValueError(
             "`loss_weights` must be None with one function of all outputs, which can weigh its own parts; or pass a "
             f"dict or list of losses. Received: {loss_weights!r}"
         )
     if nested or several or loss_weights is not None:
-        return OutputLosses(loss, loss_weights, shapes, getattr(model, "output_names", None) or [])
+        return OutputLosses(loss, loss_weights, symbolic, getattr(model, "output_names", None) or [])
     return loss
 
 
@@ -184,7 +184,7 @@ def check_targets(function: LossFunction, data: Nest, outputs: Callable[[], Nest
     Args:
         function: The loss that `make_loss` gave.
         data: The tuple (x, y) or (x, y, sample_weight).
-        outputs: A function that gives the shapes of the model's outputs.
+        outputs: A function that gives the model's outputs as symbolic tensors.
         name: The name of the argument that holds the data.
 
     Raises:
@@ -194,13 +194,13 @@ def check_targets(function: LossFunction, data: Nest, outputs: Callable[[], Nest
     if isinstance(function, OutputLosses):
         for output, loss, target, shape in function.parts(data[1]):
             _check_classes(loss, target, shape, f"`{name}`, output {output!r},")
-        if len(data) == 3 and not isinstance(data[2], tf.Tensor):
+        if len(data) == 3 and not ops.is_tensor(data[2]):
             raise ValueError(
                 f"The sample weights of `{name}` must be one array, which counts for all outputs. Received: "
                 f"{type(data[2]).__name__} of {len(data[2])}"
             )
     elif _is_sparse(function):
-        _check_classes(function, data[1], outputs(), f"`{name}`")
+        _check_classes(function, data[1], tuple(outputs().shape), f"`{name}`")
 
 
 def _is_sparse(loss: Any) -> bool:
@@ -210,11 +210,11 @@ def _is_sparse(loss: Any) -> bool:
     )
 
 
-def _check_classes(loss: Any, labels: tf.Tensor, shape: tf.TensorShape, place: str) -> None:
+def _check_classes(loss: Any, labels: Tensor, shape: Sequence[int], place: str) -> None:
     if not _is_sparse(loss):
         return
     classes = shape[-1]  # Keras has no other axis on TensorFlow.
-    values = np.asarray(labels).astype("int64")
+    values = ops.convert_to_numpy(labels).astype("int64")
     ignored = getattr(loss, "ignore_class", None)
     if ignored is not None:
         values = values[values != ignored]

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops, tree
 
-from learned_optimizer.problems.base import Nest, Problem, draw_examples, fold_in
+from learned_optimizer import backend
+from learned_optimizer.problems.base import Nest, Problem, Tensor, draw_examples
 from learned_optimizer.problems.keras_data import read_data
 from learned_optimizer.problems.keras_losses import OutputLosses, check_targets, make_loss
 
@@ -83,10 +84,10 @@ class KerasProblem(Problem):
             None if validation_data is None else read_data(validation_data, memory_limit, "validation_data")
         )
         if not model.built:
-            model(tf.nest.map_structure(lambda array: array[:1], self.data[0]))
+            model(tree.map_structure(lambda array: array[:1], self.data[0]))
         if not model.trainable_variables:
             raise ValueError(f"The model {model.name!r} has no trainable variables.")
-        outputs = functools.cache(self._output_shapes)
+        outputs = functools.cache(self._symbolic_outputs)
         self.loss_function = make_loss(model, loss, loss_weights, outputs)
         named = {"data": self.data, "test_data": self.test_data, "validation_data": self.validation_data}
         for name, examples in named.items():
@@ -94,20 +95,13 @@ class KerasProblem(Problem):
                 check_targets(self.loss_function, examples, outputs, name)
         self._initializers = _initializers(model) if reinitialize else {}
 
-    def _output_shapes(self) -> Nest:
-        """The shapes of the model's outputs for a minibatch, by a trace that computes nothing."""
-        model = self.model
-        parameters = [variable.value for variable in model.trainable_variables]
-        state = [variable.value for variable in model.non_trainable_variables]
-
-        def predict(x: Nest) -> Nest:
-            return self._apply(parameters, state, x, training=False)[0]
-
-        specs = tf.nest.map_structure(
-            lambda array: tf.TensorSpec((self.batch_size, *array.shape[1:]), array.dtype), self.data[0]
-        )
-        outputs = tf.function(predict).get_concrete_function(specs).structured_outputs
-        return tf.nest.map_structure(lambda output: output.shape, outputs)
+    def _symbolic_outputs(self) -> Nest:
+        """The model's outputs for the first minibatch, as symbolic tensors."""
+        parameters = [variable.value for variable in self.model.trainable_variables]
+        state = [variable.value for variable in self.model.non_trainable_variables]
+        x = tree.map_structure(lambda array: array[: self.batch_size], self.data[0])
+        outputs, *_ = self._apply(parameters, state, x, training=False)
+        return tree.map_structure(lambda output: keras.KerasTensor(output.shape, output.dtype), outputs)
 
     @property
     def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
@@ -119,56 +113,54 @@ class KerasProblem(Problem):
         """The paths of the model's trainable variables."""
         return [variable.path for variable in self.model.trainable_variables]
 
-    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    def sample(self, seed: Tensor) -> tuple[list[Tensor], Nest]:
         """Draws θ_0; the state is that of the model's non-trainable variables."""
         variables = self.model.trainable_variables
-        seeds = tf.random.split(seed, len(variables) + 1)
+        seeds = backend.split_seed(seed, len(variables) + 1)
         parameters = []
         for i, variable in enumerate(variables):
             initializer = self._initializers.get(id(variable))
             value = _draw(initializer, variable.shape, seeds[i]) if initializer else variable.value
-            parameters.append(tf.cast(value, tf.float32))
+            parameters.append(ops.cast(value, "float32"))
         state = []
         for i, variable in enumerate(self.model.non_trainable_variables):
-            value = tf.convert_to_tensor(variable.value)
+            value = backend.read(variable)
             if variable.name == "seed_generator_state":
-                fresh = fold_in(seeds[-1], i)
-                value = tf.cast(tf.bitcast(fresh, tf.uint32), value.dtype)
+                value = backend.as_generator_state(backend.fold_in(seeds[-1], i), value.dtype)
             state.append(value)
         return parameters, tuple(state)
 
-    def batch(self, seed: tf.Tensor) -> Nest:
+    def batch(self, seed: Tensor) -> Nest:
         """A minibatch, of the data's structure."""
         return self._draw(seed, self.data)
 
-    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+    def validation_batch(self, seed: Tensor) -> Nest | None:
         """The same of the validation data."""
         return None if self.validation_data is None else self._draw(seed, self.validation_data)
 
-    def _draw(self, seed: tf.Tensor, data: Any) -> Nest:
-        index = draw_examples(seed, self.batch_size, tf.nest.flatten(data)[0].shape[0])
-        return tf.nest.map_structure(lambda array: tf.gather(array, index), data)
+    def _draw(self, seed: Tensor, data: Any) -> Nest:
+        index = draw_examples(seed, self.batch_size, tree.flatten(data)[0].shape[0])
+        return tree.map_structure(lambda array: ops.take(array, index, axis=0), data)
 
-    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+    def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """The mean loss on the minibatch, regularisation included, and the next non-trainable variables."""
         value, _, next_state = self._call(parameters, state, batch, self.training)
         return value, next_state
 
-    def test_metrics(self, parameters: Sequence[tf.Tensor], state: Nest) -> dict[str, tf.Tensor]:
+    def test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:
         """`test_loss`, and `test_accuracy` of classifiers with integer labels; nothing without `test_data`."""
         if self.test_data is None:
             return {}
         loss, prediction, _ = self._call(parameters, state, self.test_data, training=False)
         metrics = {"test_loss": loss}
         y = self.test_data[1]
-        tensors = isinstance(y, tf.Tensor) and isinstance(prediction, tf.Tensor)
-        if tensors and y.dtype.is_integer and prediction.shape.rank == y.shape.rank + 1:
-            metrics["test_accuracy"] = tf.reduce_mean(
-                tf.cast(tf.argmax(prediction, axis=-1, output_type=y.dtype) == y, tf.float32)
-            )
+        if ops.is_tensor(y) and ops.is_tensor(prediction) and len(prediction.shape) == len(y.shape) + 1:
+            if "int" in keras.backend.standardize_dtype(y.dtype):
+                predicted = ops.cast(ops.argmax(prediction, axis=-1), y.dtype)
+                metrics["test_accuracy"] = ops.mean(ops.cast(ops.equal(predicted, y), "float32"))
         return metrics
 
-    def _apply(self, parameters: Sequence[tf.Tensor], state: Nest, x: Nest, training: bool) -> tuple[Any, Any, Any]:
+    def _apply(self, parameters: Sequence[Tensor], state: Nest, x: Nest, training: bool) -> tuple[Any, Any, Any]:
         """What the model predicts, its next non-trainable variables, and its regularisation losses."""
         arguments = inspect.signature(self.model.call).parameters.values()
         # As in `fit`, a model whose `call` does not ask for `training` is not told.
@@ -177,8 +169,8 @@ class KerasProblem(Problem):
         return self.model.stateless_call(list(parameters), list(state), x, return_losses=True)
 
     def _call(
-        self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest, training: bool
-    ) -> tuple[tf.Tensor, Any, Nest]:
+        self, parameters: Sequence[Tensor], state: Nest, batch: Nest, training: bool
+    ) -> tuple[Tensor, Any, Nest]:
         """The loss, what the model predicts, and the next non-trainable variables."""
         x, y, *sample_weight = batch
         prediction, next_state, penalties = self._apply(parameters, state, x, training)
@@ -186,9 +178,9 @@ class KerasProblem(Problem):
             value = self.loss_function(y, prediction, *sample_weight)
         else:
             value = self.loss_function(y, prediction)
-            value = tf.reduce_mean(value * sample_weight[0] if sample_weight else value)
-        next_state = tuple(tf.convert_to_tensor(value) for value in next_state)
-        value = tf.add_n([tf.cast(part, tf.float32) for part in [value, *penalties]])
+            value = ops.mean(value * sample_weight[0] if sample_weight else value)
+        next_state = tuple(backend.read(value) for value in next_state)
+        value = sum(ops.cast(part, "float32") for part in [value, *penalties])
         return value, prediction, next_state
 
 
@@ -213,15 +205,15 @@ def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initialize
 class _TensorSeed(keras.random.SeedGenerator):
     """A seed generator that always gives one tensor, so that initializers can be called inside a graph."""
 
-    def __init__(self, seed: tf.Tensor) -> None:
+    def __init__(self, seed: Tensor) -> None:
         self.seed = seed
 
-    def next(self, ordered: bool = True) -> tf.Tensor:
+    def next(self, ordered: bool = True) -> Tensor:
         del ordered
         return self.seed
 
 
-def _draw(initializer: keras.initializers.Initializer, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+def _draw(initializer: keras.initializers.Initializer, shape: Sequence[int], seed: Tensor) -> Tensor:
     if hasattr(initializer, "seed"):
         initializer = initializer.clone()
         initializer.seed = _TensorSeed(seed)

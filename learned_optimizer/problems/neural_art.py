@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer import backend
+from learned_optimizer.problems.base import Nest, Problem, Tensor
 from learned_optimizer.problems.data import SPLITS
 from learned_optimizer.problems.features import load_features
 from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized
@@ -74,13 +75,13 @@ class NeuralArt(Problem):
                 raise ValueError(f"`{name}` must not be negative. Received: {value}")
         self.image_size = image_size
         self.style = STYLES[style](image_size) if style in STYLES else resized(load_picture(style), image_size)
-        self.photograph = tf.constant(load_picture(content) if content else photograph(split))
+        self.photograph = ops.convert_to_tensor(load_picture(content) if content else photograph(split))
         self.weights = content_weight, style_weight, regularization
         self.stddev = stddev
         self._model = load_features(features).model
         *style_features, content_features = self._model(self.style[None])
         self._grams = [_gram(activation) for activation in style_features]
-        self._content_norm = tf.reduce_sum(content_features**2)
+        self._content_norm = ops.sum(content_features**2)
 
     @property
     def parameter_shapes(self) -> Sequence[tuple[int, ...]]:
@@ -92,47 +93,58 @@ class NeuralArt(Problem):
         """The name of the one tensor."""
         return ["pixels"]
 
-    def draw_content(self, seed: tf.Tensor) -> tf.Tensor:
+    def draw_content(self, seed: Tensor) -> Tensor:
         """Draws a content image, `[image_size, image_size, 3]`."""
         height, width = self.photograph.shape[:2]
-        side, top, left = tf.unstack(tf.random.stateless_uniform([3], seed))
+        side, top, left = ops.unstack(backend.uniform((3,), seed))
         extent = min(height, width) * (SMALLEST_CROP + (1 - SMALLEST_CROP) * side)
         top, left = top * (height - extent), left * (width - extent)
         # An image of that extent is averaged down from the photograph, by whole pixels of it.
-        box = tf.stack([top / height, left / width, (top + extent) / height, (left + extent) / width])
-        fine = tf.image.crop_and_resize(self.photograph[None], box[None], [0], [4 * self.image_size] * 2)
-        return tf.nn.avg_pool2d(fine, 4, 4, "VALID")[0]
+        fine = _interpolated(self.photograph, top / height, (top + extent) / height, 4 * self.image_size, axis=0)
+        fine = _interpolated(fine, left / width, (left + extent) / width, 4 * self.image_size, axis=1)
+        return ops.average_pool(fine[None], 4, 4, "valid", "channels_last")[0]
 
-    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    def sample(self, seed: Tensor) -> tuple[list[Tensor], Nest]:
         """Draws θ_0; the state is a content image, and the features of it that are to be reached."""
-        seeds = tf.random.split(seed, 2)
-        theta = 0.5 + self.stddev * tf.random.stateless_normal(self.parameter_shapes[0], seeds[0])
+        seeds = backend.split_seed(seed, 2)
+        theta = 0.5 + self.stddev * backend.normal(self.parameter_shapes[0], seeds[0])
         content = self.draw_content(seeds[1])
         *_, features = self._model(content[None])
         return [theta], (content, features)
 
-    def batch(self, seed: tf.Tensor) -> Nest:
+    def batch(self, seed: Tensor) -> Nest:
         """Nothing: the function is deterministic."""
         del seed
         return ()
 
-    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+    def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """f(θ), of three dimensionless terms."""
         del batch
         (image,) = parameters
         *style, content = self._model(image[None])
         distances = [
-            tf.reduce_sum((_gram(activation) - goal) ** 2) / tf.reduce_sum(goal**2)
+            ops.sum((_gram(activation) - goal) ** 2) / ops.sum(goal**2)
             for activation, goal in zip(style, self._grams, strict=True)
         ]
-        style_loss = tf.add_n(distances) / len(distances)
-        content_loss = tf.reduce_sum((content - state[1]) ** 2) / self._content_norm
-        roughness = tf.reduce_mean((image[1:] - image[:-1]) ** 2) + tf.reduce_mean((image[:, 1:] - image[:, :-1]) ** 2)
+        style_loss = sum(distances) / len(distances)
+        content_loss = ops.sum((content - state[1]) ** 2) / self._content_norm
+        roughness = ops.mean((image[1:] - image[:-1]) ** 2) + ops.mean((image[:, 1:] - image[:, :-1]) ** 2)
         alpha, beta, gamma = self.weights
         return alpha * content_loss + beta * style_loss + gamma * roughness, state
 
 
-def _gram(activation: tf.Tensor) -> tf.Tensor:
+def _gram(activation: Tensor) -> Tensor:
     """The mean product of any two channels, `[1, channels, channels]`."""
     _, height, width, _ = activation.shape
-    return tf.einsum("nhwc,nhwd->ncd", activation, activation) / np.float32(height * width)
+    return ops.einsum("nhwc,nhwd->ncd", activation, activation) / np.float32(height * width)
+
+
+def _interpolated(picture: Tensor, first: Tensor, last: Tensor, size: int, axis: int) -> Tensor:
+    """The picture at so many places along an axis, in equal steps between two, which are in [0, 1] of its extent."""
+    extent = picture.shape[axis]
+    place = (first + (last - first) * np.arange(size, dtype="float32") / (size - 1)) * (extent - 1)
+    before = ops.floor(place)
+    part = ops.reshape(place - before, (-1, 1) if axis else (-1, 1, 1))
+    index = ops.cast(before, "int32")
+    here, there = (ops.take(picture, ops.minimum(index + k, extent - 1), axis=axis) for k in (0, 1))
+    return here + part * (there - here)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 # Of scikit-learn's two photographs, one is for meta-training and tuning, and the other for tests.
 PHOTOGRAPHS = {"train": "china.jpg", "test": "flower.jpg"}
@@ -60,10 +61,10 @@ def load_picture(path: str | Path) -> np.ndarray:
         ValueError: If it cannot be read.
     """
     try:
-        image = tf.io.decode_image(Path(path).read_bytes(), channels=3, expand_animations=False)
-    except (OSError, tf.errors.InvalidArgumentError) as error:
+        image = keras.utils.img_to_array(keras.utils.load_img(path), data_format="channels_last")
+    except (OSError, ValueError) as error:  # Pillow's error on what is no picture is an OSError.
         raise ValueError(f"{path} cannot be read as a picture: JPEG, PNG, GIF or BMP was expected.") from error
-    return image.numpy().astype("float32") / 255
+    return image.astype("float32") / 255
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:
@@ -71,7 +72,8 @@ def resized(picture: np.ndarray, size: int) -> np.ndarray:
     side = min(picture.shape[:2])
     top, left = ((extent - side) // 2 for extent in picture.shape[:2])
     square = picture[top : top + side, left : left + side]
-    return tf.image.resize(square, (size, size), antialias=True).numpy()
+    resized = ops.image.resize(square, (size, size), antialias=True, data_format="channels_last")
+    return ops.convert_to_numpy(resized)
 
 
 def _shade(palette: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.problems.base import Nest, Problem
+from learned_optimizer import backend
+from learned_optimizer.problems.base import Nest, Problem, Tensor
 
 DISTRIBUTIONS = ("gaussian", "uniform")
 
@@ -47,22 +48,22 @@ class Quadratic(Problem):
         """One tensor: a θ for each function."""
         return [(self.functions, self.dimension)]
 
-    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    def sample(self, seed: Tensor) -> tuple[list[Tensor], Nest]:
         """Draws θ_0, and W and y as the state."""
-        seeds = tf.random.split(seed, 3)
-        draw = tf.random.stateless_normal if self.distribution == "gaussian" else tf.random.stateless_uniform
-        w = draw([self.functions, self.dimension, self.dimension], seeds[0])
-        y = draw([self.functions, self.dimension], seeds[1])
-        theta = self.stddev * tf.random.stateless_normal([self.functions, self.dimension], seeds[2])
+        seeds = backend.split_seed(seed, 3)
+        draw = backend.normal if self.distribution == "gaussian" else backend.uniform
+        w = draw((self.functions, self.dimension, self.dimension), seeds[0])
+        y = draw((self.functions, self.dimension), seeds[1])
+        theta = self.stddev * backend.normal((self.functions, self.dimension), seeds[2])
         return [theta], (w, y)
 
-    def batch(self, seed: tf.Tensor) -> Nest:
+    def batch(self, seed: Tensor) -> Nest:
         """Nothing: the functions are deterministic."""
         del seed
         return ()
 
-    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+    def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """‖Wθ − y‖² / dimension, averaged over the functions."""
         del batch
         w, y = state
-        return tf.reduce_mean(tf.square(tf.linalg.matvec(w, parameters[0]) - y)), state
+        return ops.mean(ops.square(ops.matmul(w, parameters[0][..., None])[..., 0] - y)), state

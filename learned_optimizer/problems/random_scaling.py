@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.problems.base import Nest, Problem, fold_in
+from learned_optimizer import backend
+from learned_optimizer.problems.base import Nest, Problem, Tensor
 
 SCALED = ("coordinates", "tensors")
 
@@ -58,30 +59,30 @@ class RandomScaling(Problem):
         """What the problem is."""
         return self.problem.vectorized
 
-    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], Nest]:
+    def sample(self, seed: Tensor) -> tuple[list[Tensor], Nest]:
         """θ_0 / c; the state is c and the problem's own."""
         parameters, state = self.problem.sample(seed)
         # Drawn independently of θ_0, which comes from the same seed.
-        seeds = tf.unstack(tf.random.split(fold_in(seed, 1), len(parameters)))
+        seeds = backend.split_seed(backend.fold_in(seed, 1), len(parameters))
         factors = [
-            tf.exp(tf.random.stateless_uniform(self._factors(parameter), own, -self.radius, self.radius))
-            for parameter, own in zip(parameters, seeds, strict=True)
+            ops.exp(backend.uniform(self._factors(shape), own, -self.radius, self.radius))
+            for shape, own in zip(self.parameter_shapes, seeds, strict=True)
         ]
         return [parameter / factor for parameter, factor in zip(parameters, factors, strict=True)], (factors, state)
 
-    def _factors(self, parameter: tf.Tensor) -> tf.TensorShape:
+    def _factors(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the factors of a parameter."""
-        return tf.TensorShape([]) if self.scaled == "tensors" else parameter.shape
+        return () if self.scaled == "tensors" else shape
 
-    def batch(self, seed: tf.Tensor) -> Nest:
+    def batch(self, seed: Tensor) -> Nest:
         """The problem's own."""
         return self.problem.batch(seed)
 
-    def validation_batch(self, seed: tf.Tensor) -> Nest | None:
+    def validation_batch(self, seed: Tensor) -> Nest | None:
         """The problem's own."""
         return self.problem.validation_batch(seed)
 
-    def loss(self, parameters: Sequence[tf.Tensor], state: Nest, batch: Nest) -> tuple[tf.Tensor, Nest]:
+    def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """f(c ⊙ θ), and the next state."""
         factors, own = state
         scaled = [parameter * factor for parameter, factor in zip(parameters, factors, strict=True)]

@@ -11,10 +11,11 @@ import pytest
 
 from learned_optimizer.evaluation import best_rate, calibrate
 from learned_optimizer.evaluation.baselines import CALIBRATED_RATE
-from learned_optimizer.evaluation.calibration import CALIBRATION_STREAM, EXPONENTS
-from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.calibration import EXPONENTS
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.experiments.calibration import page
 from learned_optimizer.problems import Quadratic
+from learned_optimizer.problems.streams import CALIBRATION, make_seeds
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +28,7 @@ def test_the_rate_with_the_least_median_of_log_ratios():
     for problem in problems.values():
         finals = {}
         for rate in table["rate"].unique():
-            curves = Episodes(problem, keras.optimizers.Adam(rate)).run(make_seeds(0, CALIBRATION_STREAM, 2), 20)
+            curves = Episodes(problem, keras.optimizers.Adam(rate)).run(make_seeds(0, CALIBRATION, range(2)), 20)
             finals[rate] = curves[:, -10:].mean()
         for rate, final in finals.items():
             ratios.setdefault(rate, []).append(np.log(final / min(finals.values())))

@@ -7,13 +7,13 @@ import pytest
 from learned_optimizer import CoordinatewiseLSTM, Preset
 from learned_optimizer.evaluation import BASELINES, Baseline, Comparison, compare, format_table
 from learned_optimizer.evaluation.baselines import TUNED
-from learned_optimizer.evaluation.compare import TEST_STREAM
-from learned_optimizer.evaluation.episodes import Episodes, make_seeds
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.evaluation.record import FIRST_LOSSES
 from learned_optimizer.evaluation.summary import summarize_measures
 from learned_optimizer.presets import PresetError
 from learned_optimizer.problems import Quadratic
+from learned_optimizer.problems.streams import TEST, make_seeds
 
 ARGUMENTS = {"num_steps": 4, "tuning_episodes": 1, "test_episodes": 3}
 
@@ -157,7 +157,7 @@ def test_adam_at_its_default_rate_is_not_tuned(problem):
     result = compare(problem, ["adam-default"], **ARGUMENTS)
     assert list(result.curves) == ["Adam by default"] and not result.tuned
     adam = Episodes(problem, keras.optimizers.Adam(0.001))
-    curves = adam.run(make_seeds(0, 3, 3), 4)
+    curves = adam.run(make_seeds(0, TEST, range(3)), 4)
     np.testing.assert_allclose(result.curves["Adam by default"], curves, rtol=1e-6)
 
 
@@ -171,7 +171,7 @@ def test_metrics_are_those_of_the_parameters_at_the_end(tmp_path):
     ((label, search),) = result.tuned.items()
     episodes = Episodes(problem, keras.optimizers.SGD(search.learning_rate))
     expected = []
-    for seed in make_seeds(0, 3, 3):
+    for seed in make_seeds(0, TEST, range(3)):
         episodes.run([seed], 4)
         expected.append(episodes.parameters[0][0, 0])
     np.testing.assert_allclose(result.metrics[label]["test_first"], expected, rtol=1e-6)
@@ -222,7 +222,7 @@ def test_optimizers_of_ones_own_take_part(problem, preset):
     assert labels[:2] == ["φ", "Nadam"] and labels[2].startswith("Mine (") and labels[3].startswith("SGD (")
     assert list(result.tuned) == labels[2:]
     np.testing.assert_array_equal(result.curves["φ"], compare(problem, [preset], **ARGUMENTS).curves[preset])
-    nadam = Episodes(problem, keras.optimizers.Nadam(0.1)).run(make_seeds(0, TEST_STREAM, 3), 4)
+    nadam = Episodes(problem, keras.optimizers.Nadam(0.1)).run(make_seeds(0, TEST, range(3)), 4)
     np.testing.assert_array_equal(result.curves["Nadam"], nadam)
     assert list(compare(problem, [mine, searched], **ARGUMENTS).curves)[0] == "of this test"
 

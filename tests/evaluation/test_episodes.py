@@ -4,13 +4,13 @@ import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
 from learned_optimizer.evaluation.baselines import BASELINES, cosine
-from learned_optimizer.evaluation.episodes import Episodes, make_seeds
-from learned_optimizer.meta_training.unroll import sample
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic
+from learned_optimizer.problems.streams import TUNING, make_seeds, sample
 from learned_optimizer.rules import Layout, Observation
 
 NUM_STEPS = 6
-SEEDS = make_seeds(seed=0, stream=2, count=2)
+SEEDS = make_seeds(0, TUNING, range(2))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_learned_optimizer_runs_as_its_rule_does(problem):
 
 
 def test_streams_do_not_meet_each_others_episodes():
-    seeds = [tuple(seed.numpy()) for stream in range(4) for seed in make_seeds(0, stream, 25)]
+    seeds = [tuple(seed) for episodes in range(5) for seed in np.asarray(make_seeds(0, episodes, range(25)))]
     assert len(set(seeds)) == 100
 
 

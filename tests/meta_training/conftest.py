@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from reference import Smooth
 
 
@@ -15,6 +15,7 @@ def random_weights():
 
     def draw(rule):
         generator = np.random.default_rng(4)
-        return {name: tf.constant(generator.normal(0, 0.6, shape)) for name, shape in rule.weight_shapes.items()}
+        shapes = rule.weight_shapes.items()
+        return {name: ops.convert_to_tensor(generator.normal(0, 0.6, shape)) for name, shape in shapes}
 
     return draw

@@ -1,11 +1,12 @@
 """Problems with every feature that a problem may have, and an episode as a plain loop, to compare with."""
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from learned_optimizer.meta_training.unroll import batch, sample
+from learned_optimizer import backend
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.streams import batch, sample
 from learned_optimizer.rules import Layout, Observation
 
 
@@ -18,21 +19,21 @@ class Smooth(Problem):
     parameter_shapes = [(2, 2), (1,)]
 
     def sample(self, seed):
-        seeds = tf.random.split(seed, 3)
-        w = tf.random.stateless_normal([4, 5], seeds[0], dtype=tf.float64)
-        theta = [tf.random.stateless_normal(s, seeds[1 + i], dtype=tf.float64) for i, s in enumerate([(2, 2), (1,)])]
-        return theta, (w, tf.ones([], tf.float64))
+        seeds = backend.split_seed(seed, 3)
+        w = backend.normal((4, 5), seeds[0], "float64")
+        theta = [backend.normal(s, seeds[1 + i], "float64") for i, s in enumerate([(2, 2), (1,)])]
+        return theta, (w, ops.ones((), "float64"))
 
     def batch(self, seed):
-        return tf.random.stateless_normal([4], seed, dtype=tf.float64)
+        return backend.normal((4,), seed, "float64")
 
     def validation_batch(self, seed):
         return 3 + self.batch(seed)
 
     def loss(self, parameters, state, batch):
         w, scale = state
-        residual = scale * tf.linalg.matvec(w, self.flatten(parameters)) - batch
-        return tf.reduce_sum(tf.math.log(tf.math.cosh(residual))), (w, 1.1 * scale)
+        residual = scale * ops.matmul(w, self.flatten(parameters)[:, None])[:, 0] - batch
+        return ops.sum(ops.log(ops.cosh(residual))), (w, 1.1 * scale)
 
 
 class Poisoned(Quadratic):
@@ -44,12 +45,22 @@ class Poisoned(Quadratic):
 
     def sample(self, seed):
         theta, state = super().sample(seed)
-        return theta, (state, tf.constant(0))
+        return theta, (state, ops.zeros((), "int32"))
 
     def loss(self, parameters, state, batch):
         state, step = state
         loss, state = super().loss(parameters, state, batch)
-        return loss * tf.where(step < self.first_step, 1.0, np.nan), (state, step + 1)
+        return loss * ops.where(step < self.first_step, 1.0, np.nan), (state, step + 1)
+
+
+def gradient_of(function):
+    """A function that gives the value, a scalar, and the gradient in the first argument."""
+
+    def differentiated(*arguments):
+        (value, _), gradient = backend.value_and_grad(lambda *a: (function(*a), ()))(*arguments)
+        return value, gradient
+
+    return differentiated
 
 
 def step_by_step(problem, rule, weights, seed, num_steps, gradients=None):
@@ -66,13 +77,18 @@ def step_by_step(problem, rule, weights, seed, num_steps, gradients=None):
     h = rule.initial_state(layout, theta.dtype.name)
     losses, found, path = [], [], []
     for t in range(num_steps + 1):
-        with tf.GradientTape() as tape:
-            tape.watch(theta)
-            loss, state = problem.loss(problem.unflatten(theta), state, batch(problem, seed, t))
+        data = batch(problem, seed, t)
+
+        def f(theta, state=state, data=data):
+            return problem.loss(problem.unflatten(theta), state, data)
+
+        (loss, state), gradient = backend.value_and_grad(f)(theta)
         losses.append(loss)
         path.append(theta)
-        found.append(tape.gradient(loss, theta) if gradients is None else gradients[t])
+        found.append(gradient if gradients is None else gradients[t])
         if t < num_steps:
-            update, h = rule(Observation(found[-1]), h, weights, layout)
+            seen = {"theta": theta, "loss": loss[None]}
+            needed = {name: seen[name] for name in rule.needs}
+            update, h = rule(Observation(found[-1], **needed), h, weights, layout)
             theta = theta + update
     return losses, found, path, h

@@ -1,56 +1,62 @@
 """The meta-gradient estimated from a part of the coordinates."""
 
 import numpy as np
-import tensorflow as tf
+import pytest
+from keras import ops
+from reference import gradient_of
 
-from learned_optimizer.meta_training.shares import Share
-from learned_optimizer.meta_training.unroll import Carry, Drawn, _draw, start, unroll
+from learned_optimizer.backend import make_seed
 from learned_optimizer.problems import Quadratic
-from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.unroll import Carry, ParameterGroup, start, unroll
+from learned_optimizer.unroll.coordinates import Drawn, draw
 
-SEEDS = tf.stack([make_seed(1), make_seed(2)])
+pytestmark = pytest.mark.every_backend
+
+SEEDS = ops.stack([make_seed(1), make_seed(2)])
 
 
 def indices(coordinates, fraction, seed, episodes=1):
     carry = Carry(
-        tf.zeros([episodes, coordinates]),
+        ops.zeros((episodes, coordinates)),
         (),
         None,
         None,
         (),
-        tf.stack([seed] * episodes),
-        tf.zeros([episodes], tf.int32),
+        ops.stack([seed] * episodes),
+        ops.zeros((episodes,), "int32"),
         None,
     )
-    return _draw(carry, 0, Share(None, np.arange(coordinates), ()), fraction).index.numpy()
+    (drawn,) = draw(carry, [ParameterGroup(None, ((0, coordinates),), ((coordinates,),))], fraction)
+    return ops.convert_to_numpy(drawn.index)
 
 
 def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatch):
     problem, rule = Quadratic(dimension=3, functions=2), CoordinatewiseLSTM((3,))
-    weights = {name: tf.constant(value) for name, value in rule.initial_weights(1).items()}
+    weights = {name: ops.convert_to_tensor(value) for name, value in rule.initial_weights(1).items()}
     initial = start(problem, rule, SEEDS)
 
     def meta_gradient(fraction):
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            losses, last = unroll(problem, rule, weights, initial, 3, coordinate_fraction=fraction)
-        return losses, last.theta, tape.gradient(losses, weights)
+        losses, last = unroll(problem, rule, weights, initial, 3, coordinate_fraction=fraction)
+        _, gradient = gradient_of(
+            lambda weights: ops.sum(unroll(problem, rule, weights, initial, 3, coordinate_fraction=fraction)[0])
+        )(weights)
+        return losses, last.theta, gradient
 
     losses, theta, whole = meta_gradient(1.0)
     estimates = []
     # Two episodes of six coordinates.
-    for draw in ([0, 3, 4, 7, 8, 10], [1, 2, 5, 6, 9, 11]):
+    for chosen in ([0, 3, 4, 7, 8, 10], [1, 2, 5, 6, 9, 11]):
         monkeypatch.setattr(
-            "learned_optimizer.meta_training.unroll._draw",
-            lambda *_, d=draw: Drawn(tf.constant(d), tf.constant(d), 2.0),
+            "learned_optimizer.unroll.loop.draw",
+            lambda *_, d=np.array(chosen, "int32"): [Drawn(ops.convert_to_tensor(d), ops.convert_to_tensor(d), 2.0)],
         )
         half_losses, half_theta, estimate = meta_gradient(0.5)
         np.testing.assert_allclose(half_losses, losses, rtol=1e-6)
         np.testing.assert_allclose(half_theta, theta, rtol=1e-6)
         estimates.append(estimate)
     for name, value in whole.items():
-        first, second = (estimate[name].numpy() for estimate in estimates)
+        first, second = (ops.convert_to_numpy(estimate[name]) for estimate in estimates)
         np.testing.assert_allclose((first + second) / 2, value, rtol=1e-4, atol=1e-6)
         assert not np.allclose(first, second, rtol=1e-2)
 

@@ -3,18 +3,20 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from learned_optimizer import Preset
-from learned_optimizer.meta_training import MetaTrainer
-from learned_optimizer.meta_training.shares import join_weights, share_of_all, shares_of
-from learned_optimizer.meta_training.unroll import follow, start, unroll
+from learned_optimizer.backend import make_seed
+from learned_optimizer.meta_training import Imitation, MetaTrainer, Sum
+from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
 from learned_optimizer.problems import MLPClassifier, Quadratic
-from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, Layout, Observation, RNNprop
 from learned_optimizer.rules.handmade import Adam
+from learned_optimizer.unroll import follow, group_of_all, start, unroll
 
-SEEDS = tf.stack([make_seed(1), make_seed(2)])
+pytestmark = pytest.mark.every_backend
+
+SEEDS = ops.stack([make_seed(1), make_seed(2)])
 
 
 class SlowAdam(Adam):
@@ -47,28 +49,28 @@ def test_the_teacher_is_the_adam_of_keras():
     state = teacher.initial_state(layout)
     theta = 0
     for gradient in gradients:
-        theirs.apply([tf.constant(gradient)], [variable])
-        update, state = teacher(Observation(tf.constant(gradient)), state, {}, layout)
+        theirs.apply([ops.convert_to_tensor(gradient)], [variable])
+        update, state = teacher(Observation(ops.convert_to_tensor(gradient)), state, {}, layout)
         theta = theta + 0.02 * update
-        np.testing.assert_allclose(theta, variable.numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(theta, ops.convert_to_numpy(variable.value), rtol=1e-4, atol=1e-6)
 
 
 def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradients(problem, preset):
-    shares, phi = shares_of(problem, preset), {n: tf.constant(v) for n, v in join_weights(preset).items()}
-    teacher = share_of_all(problem, Adam())
-    beginning = start(problem, [*shares, teacher], SEEDS)
-    differences, carry = follow(problem, shares, teacher, 0.05, phi, beginning, 5)
+    groups, phi = groups_of(problem, preset), {n: ops.convert_to_tensor(v) for n, v in preset_weights(preset).items()}
+    teacher = group_of_all(problem, Adam())
+    beginning = start(problem, [*groups, teacher], SEEDS)
+    differences, carry = follow(problem, groups, teacher, 0.05, phi, beginning, 5)
 
     alone = start(problem, teacher.rule, SEEDS)
-    apart, squares = start(problem, shares, SEEDS), []
+    apart, squares = start(problem, groups, SEEDS), []
     for _ in range(5):
-        _, moved = unroll(problem, shares, phi, apart, 1)
+        _, moved = unroll(problem, groups, phi, apart, 1)
         _, taught = unroll(problem, SlowAdam(), {}, alone, 1)
-        squares.append(tf.reduce_mean((moved.theta - taught.theta) ** 2, axis=1))
+        squares.append(ops.mean((moved.theta - taught.theta) ** 2, axis=1))
         # The rules go on from what they remember and the teacher's point.
         apart, alone = taught._replace(rule_state=moved.rule_state), taught
     np.testing.assert_allclose(carry.theta, alone.theta, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(differences, tf.stack(squares), rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(differences, ops.stack(squares), rtol=1e-3, atol=1e-9)
 
 
 def test_meta_training_brings_the_updates_closer_to_the_teachers(problem):
@@ -76,9 +78,7 @@ def test_meta_training_brings_the_updates_closer_to_the_teachers(problem):
         problem,
         AdaptiveMLP(3, 2),
         episode_length=10,
-        unroll_length=5,
-        estimator="imitation",
-        teacher_learning_rate=0.05,
+        estimator=Imitation(learning_rate=0.05, unroll_length=5),
         validation_episodes=1,
     )
     history = trainer.fit(epochs=3, rounds_per_epoch=30, verbose=0)
@@ -86,14 +86,10 @@ def test_meta_training_brings_the_updates_closer_to_the_teachers(problem):
     assert history["skipped"].sum() == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"coordinate_fraction": 0.5}, "`coordinate_fraction` must be 1"),
-        ({"recompute": True}, "`recompute` false"),
-        ({"teacher_learning_rate": 0.0}, "`teacher_learning_rate` must be positive"),
-    ],
-)
-def test_refuses_what_does_not_fit(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        MetaTrainer(Quadratic(2, 1), **{"estimator": "imitation", **arguments})
+def test_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="`learning_rate` must be positive. Received: 0.0"):
+        Imitation(learning_rate=0.0)
+    with pytest.raises(ValueError, match="`teacher` must be a rule without φ, such as Adam.*Received: RNNprop"):
+        Imitation(RNNprop())
+    with pytest.raises(ValueError, match="of which Imitation has none"):
+        MetaTrainer(Quadratic(2, 1), estimator=Imitation(), objective=Sum(validation=True))

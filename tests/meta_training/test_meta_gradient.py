@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from reference import step_by_step
+from keras import ops
+from reference import gradient_of, step_by_step
 
-from learned_optimizer.meta_training.unroll import batch, sample, start, unroll
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer import backend
+from learned_optimizer.backend import make_seed
+from learned_optimizer.problems.streams import batch, sample
 from learned_optimizer.rules import CoordinatewiseLSTM, Layout, Observation
+from learned_optimizer.unroll import start, unroll
+
+pytestmark = pytest.mark.every_backend
 
 NUM_STEPS = 4
 SEED = make_seed(7)
@@ -20,8 +24,8 @@ RULES = {
 def split(rule, phi):
     """The arrays of φ in one vector."""
     sizes = [int(np.prod(shape)) for shape in rule.weight_shapes.values()]
-    parts = zip(rule.weight_shapes.items(), tf.split(phi, sizes), strict=True)
-    return {name: tf.reshape(part, shape) for (name, shape), part in parts}
+    parts = zip(rule.weight_shapes.items(), backend.split(phi, sizes), strict=True)
+    return {name: ops.reshape(part, shape) for (name, shape), part in parts}
 
 
 def differences(function, phi, step=1e-6):
@@ -38,39 +42,36 @@ def case(request, smooth, random_weights):
 
 
 def meta_gradient(problem, rule, phi, second_derivatives, **options):
-    @tf.function
-    def compute(phi):
-        with tf.GradientTape() as tape:
-            tape.watch(phi)
-            carry = start(problem, rule, SEED[None])
-            losses, _ = unroll(problem, rule, split(rule, phi), carry, NUM_STEPS, second_derivatives, **options)
-            total = tf.reduce_sum(losses)
-        return tape.gradient(total, phi)
+    def total(phi):
+        carry = start(problem, rule, SEED[None])
+        losses, _ = unroll(problem, rule, split(rule, phi), carry, NUM_STEPS, second_derivatives, **options)
+        return ops.sum(losses)
 
-    return compute(tf.constant(phi)).numpy()
+    _, gradient = backend.jit(gradient_of(total))(ops.convert_to_tensor(phi))
+    return ops.convert_to_numpy(gradient)
 
 
 def test_with_second_derivatives_it_is_that_of_the_whole_episode(case, smooth):
     rule, phi, gradients = case
 
-    @tf.function
+    @backend.jit
     def meta_loss(phi):
         losses, *_ = step_by_step(smooth, rule, split(rule, phi), SEED, NUM_STEPS)
-        return tf.add_n(losses[1:])
+        return sum(losses[1:])
 
-    np.testing.assert_allclose(gradients[True], differences(meta_loss, phi), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(gradients[True], differences(lambda phi: float(meta_loss(ops.convert_to_tensor(phi))), phi), rtol=1e-5, atol=1e-7)
 
 
 def test_without_them_it_is_that_of_an_episode_whose_gradients_are_held(case, smooth):
     rule, phi, gradients = case
-    _, held, *_ = step_by_step(smooth, rule, split(rule, tf.constant(phi)), SEED, NUM_STEPS)
+    _, held, *_ = step_by_step(smooth, rule, split(rule, ops.convert_to_tensor(phi)), SEED, NUM_STEPS)
 
-    @tf.function
+    @backend.jit
     def meta_loss(phi):
         losses, *_ = step_by_step(smooth, rule, split(rule, phi), SEED, NUM_STEPS, held)
-        return tf.add_n(losses[1:])
+        return sum(losses[1:])
 
-    np.testing.assert_allclose(gradients[False], differences(meta_loss, phi), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(gradients[False], differences(lambda phi: float(meta_loss(ops.convert_to_tensor(phi))), phi), rtol=1e-5, atol=1e-7)
 
 
 def test_second_derivatives_make_a_difference(case):
@@ -82,15 +83,15 @@ def test_second_derivatives_make_a_difference(case):
 @pytest.mark.parametrize("second_derivatives", [True, False])
 def test_recomputed_it_is_the_same(case, smooth, monkeypatch, compiled_from, second_derivatives):
     rule, phi, gradients = case
-    monkeypatch.setattr("learned_optimizer.meta_training.unroll.COMPILED_FROM", compiled_from)
-    for recompute in (False, True):
-        again = meta_gradient(smooth, rule, phi, second_derivatives, recompute=recompute)
+    monkeypatch.setattr("learned_optimizer.unroll.step.COMPILED_FROM", compiled_from)
+    for remat in (False, True):
+        again = meta_gradient(smooth, rule, phi, second_derivatives, remat=remat)
         np.testing.assert_allclose(again, gradients[second_derivatives], rtol=1e-9)
 
 
 def test_a_clipped_adjoint_is_that_of_a_recursion_by_hand(case, smooth):
     rule, phi, gradients = case
-    _, found, path, _ = step_by_step(smooth, rule, split(rule, tf.constant(phi)), SEED, NUM_STEPS)
+    _, found, path, _ = step_by_step(smooth, rule, split(rule, ops.convert_to_tensor(phi)), SEED, NUM_STEPS)
     whole, norms = backwards(smooth, rule, phi, path, found, np.inf)
     np.testing.assert_allclose(whole, gradients[True], rtol=1e-9)
     norm = np.median(norms)
@@ -106,33 +107,36 @@ def backwards(problem, rule, phi, path, gradients, norm):
     states, state = [], rule.initial_state(layout, path[0].dtype.name)
     for gradient in gradients[:-1]:
         states.append(state)
-        _, state = rule(Observation(gradient), state, split(rule, tf.constant(phi)), layout)
+        _, state = rule(Observation(gradient), state, split(rule, ops.convert_to_tensor(phi)), layout)
     _, problem_state = sample(problem, SEED)
     problem_states = [problem_state]
     for t in range(NUM_STEPS):
         _, problem_state = problem.loss(problem.unflatten(path[t]), problem_states[-1], batch(problem, SEED, t))
         problem_states.append(problem_state)
-    of_theta = tf.zeros_like(path[0])  # What the steps after t + 1 say of θ_{t+1}, of ∇_{t+1} and of h_{t+1}.
-    of_gradient, of_state = tf.zeros_like(path[0]), tf.nest.map_structure(tf.zeros_like, state)
-    total, norms = tf.zeros_like(tf.constant(phi)), []
+    of_theta = ops.zeros_like(path[0])  # What the steps after t + 1 say of θ_{t+1}, of ∇_{t+1} and of h_{t+1}.
+    of_gradient, of_state = ops.zeros_like(path[0]), [ops.zeros_like(part) for part in state]
+    total, norms = np.zeros_like(phi), []
     for t in reversed(range(NUM_STEPS)):
-        with tf.GradientTape() as outer:
-            outer.watch(path[t + 1])
-            with tf.GradientTape() as inner:
-                inner.watch(path[t + 1])
-                parameters = problem.unflatten(path[t + 1])
-                loss, _ = problem.loss(parameters, problem_states[t + 1], batch(problem, SEED, t + 1))
-            said = loss + tf.reduce_sum(of_gradient * inner.gradient(loss, path[t + 1]))
-        adjoint = of_theta + outer.gradient(said, path[t + 1])
-        norms.append(tf.norm(adjoint).numpy())
-        adjoint *= min(1.0, norm / norms[-1])
-        vector = tf.constant(phi)
-        with tf.GradientTape() as tape:
-            tape.watch([vector, gradients[t], states[t]])
-            update, state = rule(Observation(gradients[t]), states[t], split(rule, vector), layout)
-            said = tf.reduce_sum(adjoint * update)
-            pairs = zip(tf.nest.flatten(of_state), tf.nest.flatten(state), strict=True)
-            said += sum(tf.reduce_sum(one * other) for one, other in pairs)
-        of_phi, of_gradient, of_state = tape.gradient(said, [vector, gradients[t], states[t]])
-        total, of_theta = total + of_phi, adjoint
-    return total.numpy(), norms
+        data = batch(problem, SEED, t + 1)
+
+        def f(theta, state=problem_states[t + 1], data=data):
+            return problem.loss(problem.unflatten(theta), state, data)
+
+        def said_of_theta(theta, of_gradient, f=f):
+            (loss, _), gradient = backend.value_and_grad(f)(theta)
+            return loss + ops.sum(of_gradient * gradient)
+
+        adjoint = of_theta + gradient_of(said_of_theta)(path[t + 1], of_gradient)[1]
+        norms.append(float(ops.norm(adjoint)))
+        adjoint = adjoint * min(1.0, norm / norms[-1])
+
+        def said(inputs, adjoint, of_state):
+            vector, gradient, state = inputs
+            update, state = rule(Observation(gradient), state, split(rule, vector), layout)
+            pairs = zip(of_state, state, strict=True)
+            return ops.sum(adjoint * update) + sum(ops.sum(one * other) for one, other in pairs)
+
+        inputs = ops.convert_to_tensor(phi), gradients[t], states[t]
+        _, (of_phi, of_gradient, of_state) = gradient_of(said)(inputs, adjoint, of_state)
+        total, of_theta = total + ops.convert_to_numpy(of_phi), adjoint
+    return total, norms

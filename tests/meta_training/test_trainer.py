@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.schedule import make_schedule
-from learned_optimizer.meta_training.unroll import start, unroll
+from learned_optimizer.unroll import start, unroll
 from learned_optimizer.problems import Quadratic
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
 
 RULE = CoordinatewiseLSTM((4,), preprocessing="none")

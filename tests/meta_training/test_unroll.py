@@ -2,16 +2,19 @@ import functools
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from reference import step_by_step
+from keras import ops, tree
+from reference import gradient_of, step_by_step
 
-from learned_optimizer.meta_training.unroll import advance, start, truncate, unroll
-from learned_optimizer.problems import MLPClassifier
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer import backend
+from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import MLPClassifier, Quadratic
 from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.unroll import advance, start, truncate, unroll
+
+pytestmark = pytest.mark.every_backend
 
 NUM_STEPS = 4
-SEEDS = tf.stack([make_seed(1), make_seed(2)])
+SEEDS = ops.stack([make_seed(1), make_seed(2)])
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def weights(rule, random_weights):
 @pytest.fixture(scope="module")
 def run(smooth, rule):
     """`NUM_STEPS` steps on from a carry, traced once for each number of episodes."""
-    return tf.function(lambda weights, carry: unroll(smooth, rule, weights, carry, NUM_STEPS))
+    return backend.jit(lambda weights, carry: unroll(smooth, rule, weights, carry, NUM_STEPS))
 
 
 @pytest.fixture(scope="module")
@@ -63,32 +66,32 @@ def test_an_episode_alone_is_the_same_as_beside_another(smooth, rule, weights, r
 def test_the_loop_that_nothing_is_propagated_through_takes_the_same_steps(smooth, rule, weights, run):
     first = start(smooth, rule, SEEDS)
     expected, carry = run(weights, first)
-    losses, last = tf.function(lambda: advance(smooth, rule, weights, first, NUM_STEPS))()
+    losses, last = backend.jit(lambda first: advance(smooth, rule, weights, first, NUM_STEPS))(first)
     np.testing.assert_allclose(losses, expected, rtol=1e-10)
-    for part, expected_part in zip(tf.nest.flatten(last), tf.nest.flatten(carry), strict=True):
+    for part, expected_part in zip(tree.flatten(last), tree.flatten(carry), strict=True):
         np.testing.assert_allclose(part, expected_part, rtol=1e-8, atol=1e-12)
 
 
 def test_a_compiled_loop_draws_the_same_minibatches():
     problem, rule = MLPClassifier("digits", (3,), batch_size=2, stddev=1.0), CoordinatewiseLSTM((3,))
-    weights = {name: tf.constant(value) for name, value in rule.initial_weights(1).items()}
+    weights = {name: ops.convert_to_tensor(value) for name, value in rule.initial_weights(1).items()}
     first = start(problem, rule, SEEDS)
     plain, compiled = (
-        tf.function(functools.partial(advance, problem, rule, weights, first, 5), jit_compile=jit_compile)()[0]
-        for jit_compile in (False, True)
+        backend.jit(functools.partial(advance, problem, rule, num_steps=5), fused)(weights, first)[0]
+        for fused in (False, True)
     )
     np.testing.assert_allclose(compiled, plain, rtol=1e-4)
 
 
 def test_a_truncation_passes_on_the_values_and_stops_the_gradient(smooth, rule, weights, run):
     def later_loss(carry_over):
-        later = {name: tf.identity(value) for name, value in weights.items()}
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            _, carry = run(weights, start(smooth, rule, SEEDS))
-            losses, _ = run(later, carry_over(carry))
-            total = tf.reduce_sum(losses)
-        return total, tape.gradient(total, weights["output/kernel"], unconnected_gradients="zero")
+        def total(before):
+            _, carry = run(before, start(smooth, rule, SEEDS))
+            return ops.sum(run(weights, carry_over(carry))[0])
+
+        # Other tensors: TensorFlow tells those that it differentiates in by their identity.
+        value, gradient = gradient_of(total)({name: value * 1 for name, value in weights.items()})
+        return value, ops.convert_to_numpy(gradient["output/kernel"])
 
     whole, gradient = later_loss(lambda carry: carry)
     truncated, no_gradient = later_loss(truncate)
@@ -101,8 +104,46 @@ def test_image_classifiers_follow_a_plain_loop(rule):
     problem = MLPClassifier("digits", (3,), batch_size=8)
     weights = rule.initial_weights(seed=1)
     carry = start(problem, rule, SEEDS)
-    losses, carry = tf.function(lambda carry: unroll(problem, rule, weights, carry, NUM_STEPS))(carry)
+    losses, carry = backend.jit(lambda carry: unroll(problem, rule, weights, carry, NUM_STEPS))(carry)
     for episode in range(2):
         expected, _, path, _ = step_by_step(problem, rule, weights, SEEDS[episode], NUM_STEPS)
         np.testing.assert_allclose(losses[:, episode], expected[1:], rtol=1e-5)
         np.testing.assert_allclose(carry.theta[episode], path[-1], rtol=1e-4, atol=1e-6)
+
+
+class Momentum(CoordinatewiseLSTM):
+    """A rule that looks at θ and at the loss."""
+
+    needs = frozenset(("theta", "loss"))
+
+    def __call__(self, observation, state, weights, layout):
+        update, state = super().__call__(observation, state, weights, layout)
+        loss = ops.repeat(observation.loss, layout.num_coordinates // layout.copies)
+        return update - 0.1 * observation.theta / (1 + loss), state
+
+
+def test_a_rule_is_given_theta_and_the_loss_if_it_needs_them(smooth, weights):
+    seeing = Momentum((3, 2))
+    losses, carry = unroll(smooth, seeing, weights, start(smooth, seeing, SEEDS), NUM_STEPS)
+    part_losses, _ = unroll(smooth, seeing, weights, start(smooth, seeing, SEEDS), NUM_STEPS, coordinate_fraction=0.4)
+    for episode in range(2):
+        expected, _, path, _ = step_by_step(smooth, seeing, weights, SEEDS[episode], NUM_STEPS)
+        np.testing.assert_allclose(losses[:, episode], expected[1:], rtol=1e-10)
+        np.testing.assert_allclose(part_losses[:, episode], expected[1:], rtol=1e-10)
+        np.testing.assert_allclose(carry.theta[episode], path[-1], rtol=1e-10)
+
+
+def test_a_rule_that_needs_what_there_is_not_is_refused(smooth):
+    seeing = Momentum((3, 2))
+    seeing.needs = frozenset(("theta", "curvature"))
+    with pytest.raises(ValueError, match="Momentum needs curvature beside the gradient, which an unroll does not give"):
+        start(smooth, seeing, SEEDS)
+
+
+def test_many_episodes_are_run_as_few_are():
+    problem, rule = Quadratic(dimension=2, functions=1), CoordinatewiseLSTM((2,))
+    weights = {name: ops.convert_to_tensor(value) for name, value in rule.initial_weights(1).items()}
+    seeds = ops.stack([make_seed(number) for number in range(40)])
+    many, _ = advance(problem, rule, weights, start(problem, rule, seeds), 3)
+    few, _ = advance(problem, rule, weights, start(problem, rule, seeds[37:]), 3)
+    np.testing.assert_allclose(many[:, 37:], few, rtol=1e-5)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from learned_optimizer.problems import MLPClassifier, load_images
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.classifier import ACTIVATIONS
 
 NUMPY_ACTIVATIONS = {

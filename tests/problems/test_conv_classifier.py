@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.meta_training.unroll import start
+from learned_optimizer.unroll import start
 from learned_optimizer.problems import ConvClassifier, MLPClassifier, load_images
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
 
 

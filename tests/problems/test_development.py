@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.suites import make_task
 from learned_optimizer.problems.suites.development import ALPHABET, TASKS, _sentences
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from learned_optimizer.problems import KerasProblem
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
 

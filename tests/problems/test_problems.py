@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic, RandomScaling
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 
 
 def small_model():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.meta_training.unroll import start, unroll
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.unroll import start, unroll
+from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.suites import small_tasks
 from learned_optimizer.rules import AdaptiveMLP
 

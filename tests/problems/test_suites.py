@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.suites import SUITES, TASKS, make_task
 from learned_optimizer.problems.suites.held_out import densities, networks, regression, representations, signals
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from keras import tree
 
 from learned_optimizer.problems.data import load_images
 from learned_optimizer.problems.keras_problem import KerasProblem
@@ -19,9 +19,9 @@ def problem_of(
     def single(array: np.ndarray) -> np.ndarray:
         return array.astype("float32") if array.dtype == np.float64 else array
 
-    x, y = tf.nest.map_structure(single, (x, y))
+    x, y = tree.map_structure(single, (x, y))
     train, test = (
-        tf.nest.map_structure(lambda array, part=part: array[part], (x, y))
+        tree.map_structure(lambda array, part=part: array[part], (x, y))
         for part in (slice(None, -test_examples), slice(-test_examples, None))
     )
     return KerasProblem(model, train, loss, batch_size, reinitialize, test_data=test)

@@ -1,19 +1,23 @@
-"""Several rules, each with a share of the coordinates."""
+"""Several rules, each with its parameter group."""
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
+from reference import gradient_of
 
 from learned_optimizer import LearnedOptimizer, Preset
 from learned_optimizer.evaluation.episodes import Episodes
-from learned_optimizer.meta_training import MetaTrainer
-from learned_optimizer.meta_training.shares import join_weights, part_weights, shares_of, with_weights
-from learned_optimizer.meta_training.unroll import _draw, start, unroll
+from learned_optimizer.backend import make_seed
+from learned_optimizer.meta_training import Backpropagation, MetaTrainer
+from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights, with_weights
 from learned_optimizer.problems import MLPClassifier
-from learned_optimizer.problems.base import make_seed
 from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.unroll import part_weights, start, unroll
+from learned_optimizer.unroll.coordinates import draw
 
-SEEDS = tf.stack([make_seed(1), make_seed(2)])
+pytestmark = pytest.mark.every_backend
+
+SEEDS = ops.stack([make_seed(1), make_seed(2)])
 SMALL, LARGE = CoordinatewiseLSTM((2,)), CoordinatewiseLSTM((4, 3))
 
 
@@ -27,38 +31,41 @@ def problem():
     return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 
-def run(problem, shares, weights, fraction=1.0, num_steps=4):
-    weights = {name: tf.constant(value) for name, value in weights.items()}
-    with tf.GradientTape() as tape:
-        tape.watch(weights)
-        losses, carry = unroll(problem, shares, weights, start(problem, shares, SEEDS), num_steps, False, fraction)
-    return losses, carry, tape.gradient(losses, weights)
+def run(problem, groups, weights, fraction=1.0, num_steps=4):
+    weights = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
+    first = start(problem, groups, SEEDS)
+    losses, carry = unroll(problem, groups, weights, first, num_steps, coordinate_fraction=fraction)
+
+    def total(weights):
+        return ops.sum(unroll(problem, groups, weights, first, num_steps, coordinate_fraction=fraction)[0])
+
+    _, gradient = gradient_of(total)(weights)
+    return losses, carry, {name: ops.convert_to_numpy(value) for name, value in gradient.items()}
 
 
-def test_a_share_has_the_coordinates_that_its_group_selects(problem):
-    bias, kernel, rest = shares_of(problem, preset((1, SMALL), ("dense_0", SMALL)))
+def test_a_group_has_the_tensors_that_its_selector_selects(problem):
+    bias, kernel, rest = groups_of(problem, preset((1, SMALL), ("dense_0", SMALL)))
     # Kernel 64 by 3, bias 3, kernel 3 by 10, bias 10.
-    np.testing.assert_array_equal(bias.indices, [192, 193, 194, *range(225, 235)])
-    np.testing.assert_array_equal(kernel.indices, range(192))
-    np.testing.assert_array_equal(rest.indices, range(195, 225))
+    assert bias.slices == ((192, 195), (225, 235)) and bias.shapes == ((3,), (10,))
+    assert kernel.slices == ((0, 192),) and rest.slices == ((195, 225),)
     assert (bias.rule, rest.rule) == (SMALL, LARGE)
 
 
 def test_weights_are_joined_and_parted_again():
     whole = preset((1, SMALL), (2, LARGE))
-    parts = part_weights(join_weights(whole), 3)
+    parts = part_weights(preset_weights(whole), 3)
     for part, member in zip(parts, [whole.groups[0][1], whole.groups[1][1], whole], strict=True):
         assert part.keys() == member.weights.keys()
         assert all(part[name] is member.weights[name] for name in part)
-    again = with_weights(whole, join_weights(whole), {"description": "x"})
+    again = with_weights(whole, preset_weights(whole), {"description": "x"})
     assert again.fingerprint == whole.fingerprint and again.groups[1][1].fingerprint == whole.groups[1][1].fingerprint
 
 
 def test_rules_with_the_same_weights_do_what_one_rule_does(problem):
     alone = Preset(LARGE, LARGE.initial_weights(9))
     parted = Preset(LARGE, alone.weights, groups=[(1, alone)])
-    losses, carry, gradient = run(problem, shares_of(problem, alone), join_weights(alone))
-    same, same_carry, parts = run(problem, shares_of(problem, parted), join_weights(parted))
+    losses, carry, gradient = run(problem, groups_of(problem, alone), preset_weights(alone))
+    same, same_carry, parts = run(problem, groups_of(problem, parted), preset_weights(parted))
     np.testing.assert_allclose(same, losses, rtol=1e-5)
     np.testing.assert_allclose(same_carry.theta, carry.theta, rtol=1e-4, atol=1e-6)
     biases, rest = part_weights(parts, 2)
@@ -68,38 +75,38 @@ def test_rules_with_the_same_weights_do_what_one_rule_does(problem):
 
 def test_it_is_the_trajectory_of_a_keras_optimizer_with_groups(problem):
     chosen = preset((1, SMALL))
-    losses, _, _ = run(problem, shares_of(problem, chosen), join_weights(chosen))
+    losses, _, _ = run(problem, groups_of(problem, chosen), preset_weights(chosen))
     curves = Episodes(problem, LearnedOptimizer(chosen)).run(list(SEEDS), 5)
     np.testing.assert_allclose(curves[:, 1:], np.transpose(losses), rtol=1e-5)
 
 
 def test_the_meta_gradient_is_that_of_finite_differences(problem):
     chosen = preset((1, SMALL))
-    shares, weights = shares_of(problem, chosen), join_weights(chosen)
+    groups, weights = groups_of(problem, chosen), preset_weights(chosen)
     # In the last update ∂∇/∂φ = 0 holds exactly, and is not dropped: one step.
-    _, _, gradient = run(problem, shares, weights, num_steps=1)
+    _, _, gradient = run(problem, groups, weights, num_steps=1)
     for name in ("group_0/output/kernel", "output/kernel"):
         moved = []
         for sign in (1, -1):
             shifted = {**weights, name: weights[name] + sign * 0.1}
-            moved.append(run(problem, shares, shifted, num_steps=1)[0].numpy().sum())
+            moved.append(np.sum(run(problem, groups, shifted, num_steps=1)[0]))
         np.testing.assert_allclose(np.sum(gradient[name]), (moved[0] - moved[1]) / 0.2, rtol=0.02)
 
 
-def test_a_part_of_the_coordinates_is_drawn_from_each_share(problem):
+def test_a_part_of_the_coordinates_is_drawn_from_each_group(problem):
     chosen = preset((1, SMALL))
-    shares, weights = shares_of(problem, chosen), join_weights(chosen)
-    losses, _, whole = run(problem, shares, weights)
-    part_losses, carry, estimate = run(problem, shares, weights, fraction=0.3)
+    groups, weights = groups_of(problem, chosen), preset_weights(chosen)
+    losses, _, whole = run(problem, groups, weights)
+    part_losses, carry, estimate = run(problem, groups, weights, fraction=0.3)
     np.testing.assert_allclose(part_losses, losses, rtol=1e-6)
     assert all(np.any(estimate[name]) for name in whole)
-    for number, share in enumerate(shares):
-        drawn = _draw(carry, number, share, 0.3)
-        index = drawn.index.numpy().reshape(2, -1) - [[0], [problem.num_coordinates]]
-        assert set(index.ravel()) <= set(share.indices) and index.shape[1] == round(0.3 * share.indices.size)
-        place = drawn.place.numpy().reshape(2, -1) - [[0], [share.indices.size]]
-        np.testing.assert_array_equal(share.indices[place], index)
-        assert drawn.weight == share.indices.size / index.shape[1]
+    for group, drawn in zip(groups, draw(carry, groups, 0.3), strict=True):
+        own = np.concatenate([np.arange(*piece) for piece in group.slices])
+        index = ops.convert_to_numpy(drawn.index).reshape(2, -1) - [[0], [problem.num_coordinates]]
+        assert set(index.ravel()) <= set(own) and index.shape[1] == round(0.3 * group.size)
+        place = ops.convert_to_numpy(drawn.place).reshape(2, -1) - [[0], [group.size]]
+        np.testing.assert_array_equal(own[place], index)
+        assert drawn.weight == group.size / index.shape[1]
 
 
 def test_meta_training_learns_both_and_resumes(problem, tmp_path):
@@ -108,11 +115,10 @@ def test_meta_training_learns_both_and_resumes(problem, tmp_path):
             problem,
             LARGE,
             groups=[(1, SMALL)],
+            estimator=Backpropagation(3),
             episode_length=6,
-            unroll_length=3,
             episodes=2,
             validation_episodes=2,
-            learning_rate=0.01,
         )
 
     whole = trainer()
@@ -126,5 +132,5 @@ def test_meta_training_learns_both_and_resumes(problem, tmp_path):
         np.testing.assert_array_equal(resumed.weights[name], value)
     best = Preset.load(tmp_path / "best")
     assert best.groups[0][1].fingerprint == whole.preset().groups[0][1].fingerprint
-    again = MetaTrainer(problem, best, episode_length=6, unroll_length=3, episodes=2, validation_episodes=2)
+    again = MetaTrainer(problem, best, estimator=Backpropagation(3), episode_length=6, validation_episodes=2)
     np.testing.assert_allclose(again.validate().mean(), whole.best, rtol=1e-6)

@@ -1,8 +1,7 @@
-"""Several rules on one problem: each updates some of the tensors of θ, with a φ of its own."""
+"""The parameter groups of a problem, as selectors of tensors, rules and presets describe them."""
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,25 +12,8 @@ from learned_optimizer.groups import Groups
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.rules.base import Rule
-
-
-class Share(NamedTuple):
-    """A rule, and what it updates.
-
-    Attributes:
-        rule: The update rule.
-        indices: The rule's coordinates, into θ as one vector, `[size]`.
-        shapes: The shapes of the tensors that they are.
-    """
-
-    rule: Rule
-    indices: np.ndarray
-    shapes: tuple[tuple[int, ...], ...]
-
-
-def share_of_all(problem: Problem, rule: Rule) -> Share:
-    """A share of all coordinates."""
-    return Share(rule, np.arange(problem.num_coordinates), tuple(problem.parameter_shapes))
+from learned_optimizer.unroll import ParameterGroup, join_weights, part_weights
+from learned_optimizer.unroll.parameter_groups import group_of_tensors
 
 
 class Parameter(NamedTuple):
@@ -41,8 +23,8 @@ class Parameter(NamedTuple):
     shape: tuple[int, ...]
 
 
-def shares_of(problem: Problem, preset: Preset) -> tuple[Share, ...]:
-    """A share for each of the preset's groups, and last one for the tensors of θ that no group selects.
+def groups_of(problem: Problem, preset: Preset) -> tuple[ParameterGroup, ...]:
+    """The preset's groups, and last that of the tensors of θ that no selector selects.
 
     Raises:
         ValueError: If there is no tensor for one of them.
@@ -51,54 +33,29 @@ def shares_of(problem: Problem, preset: Preset) -> tuple[Share, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What is a warning there is an error here.
         numbers = Groups(preset.groups).assign(parameters)
-    owner = np.repeat(numbers, [math.prod(parameter.shape) for parameter in parameters])
     selectors = [*(f"The group {selector!r}" for selector, _ in preset.groups), "The rule beside the groups"]
     for number, selector in enumerate(selectors):
         if number not in numbers:
             listed = ", ".join(f"{parameter.path} {parameter.shape}" for parameter in parameters)
             raise ValueError(f"{selector} has nothing to update. The problem's parameters are {listed}")
     rules = [*(member.rule for _, member in preset.groups), preset.rule]
-    return tuple(
-        Share(
-            rule,
-            np.flatnonzero(owner == number),
-            tuple(p.shape for p, own in zip(parameters, numbers, strict=True) if own == number),
-        )
-        for number, rule in enumerate(rules)
-    )
+    shapes = [parameter.shape for parameter in parameters]
+    return tuple(group_of_tensors(rule, shapes, [own == n for own in numbers]) for n, rule in enumerate(rules))
 
 
-def join_weights(preset: Preset) -> dict[str, np.ndarray]:
-    """φ of all rules in one mapping, in which the names of a group's begin with `group_0/`, `group_1/`, and so on."""
-    groups = {
-        f"{_prefix(number)}{name}": value
-        for number, (_, member) in enumerate(preset.groups)
-        for name, value in member.weights.items()
-    }
-    return groups | dict(preset.weights)
-
-
-def part_weights(weights: Mapping[str, Any], num_shares: int) -> list[dict[str, Any]]:
-    """φ of each share: the reverse of `join_weights`."""
-    rest, parts = dict(weights), []
-    for number in range(num_shares - 1):
-        names = [name for name in rest if name.startswith(_prefix(number))]
-        parts.append({name.removeprefix(_prefix(number)): rest.pop(name) for name in names})
-    return [*parts, rest]
+def preset_weights(preset: Preset) -> dict[str, np.ndarray]:
+    """The φ of a preset and its groups in one mapping, as `join_weights` gives it."""
+    return join_weights([*(member.weights for _, member in preset.groups), preset.weights])
 
 
 def with_weights(preset: Preset, weights: Mapping[str, Any], card: Mapping[str, Any]) -> Preset:
-    """The preset with another φ, given as `join_weights` does, and another card."""
+    """The preset with another φ, given as `preset_weights` does, and another card."""
     *members, rest = part_weights(weights, len(preset.groups) + 1)
     groups = [
         (selector, Preset(member.rule, phi, {"description": f"{card.get('description', '')}: the group {selector!r}"}))
         for (selector, member), phi in zip(preset.groups, members, strict=True)
     ]
     return Preset(preset.rule, rest, card, groups)
-
-
-def _prefix(group: int) -> str:
-    return f"group_{group}/"
 
 
 def initial_preset(rule: Rule | Preset, groups: Sequence[tuple[str | int, Rule | Preset]], seed: int) -> Preset:

@@ -9,7 +9,7 @@ from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.shares import join_weights, shares_of
 from learned_optimizer.meta_training.unroll import advance, perturb, start, unroll
 from learned_optimizer.problems import MLPClassifier, Quadratic
-from learned_optimizer.problems.base import make_seed
+from learned_optimizer.backend import make_seed
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, RNNprop
 
 SEEDS = tf.stack([make_seed(1), make_seed(1), make_seed(2), make_seed(2)])

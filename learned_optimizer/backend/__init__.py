@@ -1,0 +1,92 @@
+"""What meta-training needs of a backend beside `keras.ops`: derivatives, compiled programs, loops, random numbers.
+
+`tensorflow.py` and `jax.py` have the same functions; the one that Keras runs on is taken. Differences that a caller
+must know are in the docstrings here:
+
+| function | TensorFlow | JAX |
+| --- | --- | --- |
+| `value_and_grad` | `GradientTape` | `jax.value_and_grad` |
+| `jit` | `tf.function` | `jax.jit`, data that the function closes over as arguments |
+| `subroutine` | a `tf.function` within another, traced once | the function itself |
+| `scan` | a Python loop where it is differentiated, else `tf.while_loop` | `lax.scan` |
+| `map_episodes` | `vectorized_map`, or one after the other | `vmap`, or one after the other |
+| random numbers | Philox | Threefry |
+"""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from learned_optimizer.backend.tensorflow import (
+        OptimizerLoop,
+        as_generator_state,
+        draw_each,
+        fold_in,
+        has_accelerator,
+        jit,
+        limit_memory,
+        make_apply,
+        make_seed,
+        map_episodes,
+        normal,
+        randint,
+        read,
+        scan,
+        split,
+        split_seed,
+        subroutine,
+        uniform,
+        value_and_grad,
+        versions,
+    )
+elif keras.backend.backend() == "jax":
+    from learned_optimizer.backend.jax import (
+        OptimizerLoop,
+        as_generator_state,
+        draw_each,
+        fold_in,
+        has_accelerator,
+        jit,
+        limit_memory,
+        make_apply,
+        make_seed,
+        map_episodes,
+        normal,
+        randint,
+        read,
+        scan,
+        split,
+        split_seed,
+        subroutine,
+        uniform,
+        value_and_grad,
+        versions,
+    )
+else:
+    raise ImportError(
+        "Meta-training, problems and evaluation run on Keras's TensorFlow and JAX backends, and this process has "
+        f"{keras.backend.backend()}: set the environment variable KERAS_BACKEND to tensorflow or jax before Keras is "
+        "imported. LearnedOptimizer and the presets work on every backend."
+    )
+
+__all__ = [
+    "OptimizerLoop",
+    "as_generator_state",
+    "draw_each",
+    "fold_in",
+    "has_accelerator",
+    "jit",
+    "limit_memory",
+    "make_apply",
+    "make_seed",
+    "map_episodes",
+    "normal",
+    "randint",
+    "read",
+    "scan",
+    "split",
+    "split_seed",
+    "subroutine",
+    "uniform",
+    "value_and_grad",
+    "versions",
+]

@@ -1,0 +1,224 @@
+"""The backend's functions on TensorFlow."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Tensor = Any
+Nest = Any
+# Draws the same outside of compiled programs and in them, on a CPU and a GPU.
+GENERATOR = "philox"
+
+
+def value_and_grad(function: Callable[..., tuple[Tensor, Any]]) -> Callable[..., tuple[tuple[Tensor, Any], Nest]]:
+    """Makes a function that gives (value, auxiliary) of `function`, and the derivative in its first argument."""
+
+    def differentiated(point: Nest, *arguments: Any) -> tuple[tuple[Tensor, Any], Nest]:
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value, auxiliary = function(point, *arguments)
+        return (value, auxiliary), tape.gradient(value, point, unconnected_gradients="zero")
+
+    return differentiated
+
+
+def jit(function: Callable[..., Any], fused: bool | None = None) -> Callable[..., Any]:
+    """Compiles a function of nests of tensors.
+
+    Args:
+        function: A pure function.
+        fused: Whether it is one XLA program; None leaves it a graph of operations.
+    """
+    # Partial: TensorFlow warns of code that it traces for several instances.
+    return tf.function(functools.partial(function), jit_compile=fused)
+
+
+def subroutine(function: Callable[..., Any], fused: bool | None = None) -> Callable[..., Any]:
+    """A function that is called many times within a compiled one, and traced once for all; `fused` as in `jit`."""
+    return tf.function(function, jit_compile=fused)
+
+
+def scan(
+    step: Callable[[Nest], tuple[Nest, Tensor]], carry: Nest, num_steps: int, like: Tensor, differentiable: bool
+) -> tuple[Nest, Tensor]:
+    """Runs `carry, output = step(carry)` so many times.
+
+    Args:
+        step: A pure function.
+        carry: The first argument of the first step.
+        num_steps: The number of steps.
+        like: A tensor of the shape and type of an output.
+        differentiable: Whether a derivative is taken through the steps. If not, the graph is that of one step.
+
+    Returns:
+        The last carry, and all outputs, with the steps along a new first axis.
+    """
+    if differentiable:
+        outputs = []
+        for _ in range(num_steps):
+            carry, output = step(carry)
+            outputs.append(output)
+        return carry, tf.stack(outputs)
+
+    def body(number: Tensor, carry: Nest, outputs: tf.TensorArray) -> tuple[Tensor, Nest, tf.TensorArray]:
+        carry, output = step(carry)
+        return number + 1, carry, outputs.write(number, output)
+
+    outputs = tf.TensorArray(like.dtype, num_steps, element_shape=like.shape)
+    _, carry, outputs = tf.while_loop(
+        lambda number, *_: number < num_steps, body, (0, carry, outputs), maximum_iterations=num_steps
+    )
+    return carry, outputs.stack()
+
+
+def map_episodes(function: Callable[[Nest], Nest], episodes: Nest, vectorized: bool) -> Nest:
+    """Maps a function over the first axis of a nest.
+
+    Args:
+        function: A pure function of a nest without that axis.
+        episodes: A nest of tensors.
+        vectorized: Whether the operations are batched; otherwise one episode is taken after the other, which is faster
+            for convolutions, of which there is no batched form.
+    """
+    if vectorized and tf.nest.flatten(episodes)[0].shape[0] > 1:
+        return tf.vectorized_map(function, episodes)
+    return draw_each(function, episodes)
+
+
+def draw_each(function: Callable[[Nest], Nest], seeds: Nest) -> Nest:
+    """Maps a function that draws over the first axis of a nest with seeds in it.
+
+    One after the other: a batch of stateless draws would give other numbers.
+    """
+    count = tf.nest.flatten(seeds)[0].shape[0]
+    drawn = [function(tf.nest.map_structure(lambda x, e=e: x[e], seeds)) for e in range(count)]
+    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *drawn)
+
+
+def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:
+    """Parts of the given sizes along an axis, whose derivative is a concatenation."""
+    return tf.split(x, list(sizes), axis)
+
+
+def make_seed(*numbers: int) -> Tensor:
+    """A seed, `[2]`, that depends on every one of the numbers."""
+    seed = tf.constant([0, 0], tf.int32)
+    for number in numbers:
+        seed = fold_in(seed, number)
+    return seed
+
+
+def fold_in(seed: Tensor, number: int | Tensor) -> Tensor:
+    """The seed, `[2]`, that depends on a seed and a number."""
+    return tf.random.experimental.stateless_fold_in(seed, number, alg=GENERATOR)
+
+
+def split_seed(seed: Tensor, count: int) -> Sequence[Tensor]:
+    """So many seeds, each `[2]`, that depend on a seed."""
+    return tf.unstack(tf.random.split(seed, count))
+
+
+def normal(shape: Sequence[int], seed: Tensor, dtype: str = "float32") -> Tensor:
+    """Draws from N(0, 1)."""
+    return tf.random.stateless_normal(shape, seed, dtype=dtype)
+
+
+def uniform(
+    shape: Sequence[int], seed: Tensor, minval: float = 0.0, maxval: float = 1.0, dtype: str = "float32"
+) -> Tensor:
+    """Draws from the uniform distribution on [minval, maxval)."""
+    return tf.random.stateless_uniform(shape, seed, minval, maxval, dtype=dtype)
+
+
+def randint(shape: Sequence[int], seed: Tensor, maxval: int, dtype: str = "int32") -> Tensor:
+    """Draws integers from 0 to `maxval` − 1."""
+    return tf.random.stateless_uniform(shape, seed, maxval=maxval, dtype=dtype, alg=GENERATOR)
+
+
+def as_generator_state(seed: Tensor, dtype: str) -> Tensor:
+    """The seed as the state of a `keras.random.SeedGenerator`."""
+    return tf.cast(tf.bitcast(seed, tf.uint32), dtype)
+
+
+def read(variable: Any) -> Tensor:
+    """The present value of a variable, as a tensor; a tensor itself."""
+    return tf.convert_to_tensor(variable.value if isinstance(variable, keras.Variable) else variable)
+
+
+def has_accelerator() -> bool:
+    """Whether computations run on a GPU or TPU."""
+    return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+
+
+def make_apply(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Callable[..., None]:
+    """A compiled function of gradients that makes a step of a built Keras optimizer on its variables."""
+    apply = tf.function(lambda gradients: optimizer.apply(gradients, variables))
+    return lambda gradients: apply(list(gradients))
+
+
+class OptimizerLoop:
+    """A Keras optimizer's steps on variables, from one θ_0, in one compiled loop.
+
+    Args:
+        optimizer: A built Keras optimizer.
+        variables: The variables that it was built on.
+        rate: The optimizer's variable of the learning rate; None if it has a schedule.
+        begin: A function of a seed that gives θ_0 and the problem's state.
+        evaluate: A function of (θ, state, seed, step) that gives the loss, and the next state.
+        factor: A function of the progress of a run, from 0 to 1, that gives a factor on the rate; None for none.
+    """
+
+    def __init__(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        variables: Sequence[keras.Variable],
+        rate: keras.Variable | None,
+        begin: Callable[[Tensor], tuple[Sequence[Tensor], Nest]],
+        evaluate: Callable[..., tuple[Tensor, Nest]],
+        factor: Callable[[Tensor], Tensor] | None,
+    ) -> None:
+        self._optimizer, self._variables, self._rate = optimizer, variables, rate
+        self._begin, self._evaluate, self._factor = begin, evaluate, factor
+        self._run = tf.function(functools.partial(self._loop))
+
+    def __call__(self, seed: Tensor, num_steps: int, learning_rate: float) -> tuple[Tensor, Nest]:
+        """Leaves θ in the variables; returns the losses before each step, `[num_steps]`, and the last state."""
+        return self._run(seed, tf.constant(num_steps), tf.constant(learning_rate))
+
+    def compile(self, seed: Tensor, num_steps: int, learning_rate: float) -> None:
+        """Compiles the loop, by a step of it."""
+        self(seed, 1, learning_rate)
+
+    def _loop(self, seed: Tensor, num_steps: Tensor, learning_rate: Tensor) -> tuple[Tensor, Nest]:
+        parameters, state = self._begin(seed)
+        for variable, value in zip(self._variables, parameters, strict=True):
+            variable.assign(value)
+        losses = tf.TensorArray(tf.float32, num_steps)
+        if self._rate is not None:
+            self._rate.assign(learning_rate)
+        for step in tf.range(num_steps):
+            if self._factor is not None:
+                progress = tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32)
+                self._rate.assign(learning_rate * self._factor(progress))
+            values = [variable.value for variable in self._variables]
+            with tf.GradientTape() as tape:
+                loss, state = self._evaluate([tf.convert_to_tensor(value) for value in values], state, seed, step)
+            self._optimizer.apply(tape.gradient(loss, values), self._variables)
+            losses = losses.write(step, loss)
+        return losses.stack(), state
+
+
+def limit_memory() -> None:
+    """Keeps TensorFlow from taking all the memory of a GPU; it must be called before anything is computed."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def versions() -> dict[str, str]:
+    """The version of the backend's package."""
+    return {"tensorflow": tf.__version__}

@@ -1,0 +1,45 @@
+"""Episodes that get longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Curriculum:
+    """Several lengths of episodes, one after the other (Chen et al., 2020, arXiv:2010.09089).
+
+    Args:
+        lengths: Steps of an episode: the first to begin with, and the next whenever the trainer's `monitor` has not
+            become better for `patience` epochs. Validation episodes have the last length throughout.
+        patience: Epochs without a better `monitor` until the next length.
+
+    Raises:
+        ValueError: If there is no length, or a number is less than 1.
+    """
+
+    def __init__(self, lengths: Sequence[int], patience: int = 5) -> None:
+        if min(lengths, default=0) < 1:
+            raise ValueError(f"`lengths` must be positive integers. Received: {list(lengths)}")
+        if patience < 1:
+            raise ValueError(f"`patience` must be at least 1. Received: {patience}")
+        self.lengths = [int(length) for length in lengths]
+        self.patience = int(patience)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"lengths": self.lengths, "patience": self.patience}
+
+
+def as_curriculum(episode_length: int | Sequence[int] | Curriculum) -> Curriculum:
+    """The curriculum that a length, or several, stand for.
+
+    Raises:
+        ValueError: If there is no length, or one is less than 1.
+    """
+    if isinstance(episode_length, Curriculum):
+        return episode_length
+    lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
+    if min(lengths, default=0) < 1:
+        raise ValueError(f"`episode_length` must be at least 1. Received: {episode_length}")
+    return Curriculum(lengths)

@@ -1,0 +1,14 @@
+"""Estimators of the meta-gradient ∂L/∂φ."""
+
+from learned_optimizer.meta_training.estimators.backpropagation import Backpropagation
+from learned_optimizer.meta_training.estimators.base import Estimate, Estimator, Task
+from learned_optimizer.meta_training.estimators.evolution import EvolutionStrategies
+from learned_optimizer.meta_training.estimators.imitation import Imitation
+
+ESTIMATORS: dict[str, type[Estimator]] = {
+    "Backpropagation": Backpropagation,
+    "EvolutionStrategies": EvolutionStrategies,
+    "Imitation": Imitation,
+}
+
+__all__ = ["ESTIMATORS", "Backpropagation", "Estimate", "Estimator", "EvolutionStrategies", "Imitation", "Task"]

@@ -1,0 +1,133 @@
+"""The protocol of an estimator of the meta-gradient."""
+
+from __future__ import annotations
+
+import abc
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from learned_optimizer import backend
+from learned_optimizer.meta_training.objectives import Objective
+from learned_optimizer.problems.base import Problem, Tensor
+from learned_optimizer.problems.streams import make_seeds
+from learned_optimizer.unroll import ParameterGroup
+
+
+class Estimate(NamedTuple):
+    """What an estimator gives for an unroll.
+
+    Attributes:
+        loss: The mean of the losses along the unroll, a scalar.
+        gradient: The estimate of ∂L/∂φ, for each array of φ.
+        norm: The norm of that.
+        state: Where the episodes stand, for the next unroll.
+        initial_loss: f(θ_0) of each episode, `[episodes]`.
+    """
+
+    loss: Tensor
+    gradient: dict[str, Tensor]
+    norm: Tensor
+    state: Any
+    initial_loss: Tensor
+
+
+class Task(abc.ABC):
+    """A problem as an estimator has it.
+
+    Args:
+        problem: The distribution of optimizees.
+        groups: The rules, each with its parameter group.
+        objective: The meta-loss.
+    """
+
+    def __init__(self, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective) -> None:
+        self.problem, self.groups, self.objective = problem, groups, objective
+
+    @abc.abstractmethod
+    def start(self, seeds: Tensor) -> Any:
+        """Begins episodes with these seeds, `[episodes, 2]`; gives their state."""
+
+    @abc.abstractmethod
+    def estimate(self, phi: Mapping[str, Tensor], state: Any, num_steps: int) -> Estimate:
+        """Estimates the meta-gradient over the next steps of the episodes."""
+
+
+class Estimator(abc.ABC):
+    """A way to estimate the meta-gradient ∂L/∂φ.
+
+    Args:
+        unroll_length: Truncation length: the steps of an unroll; None for whole episodes.
+
+    Attributes:
+        copies: The number of episodes of a meta-batch with the same seed.
+        every_problem: Whether each meta-step takes all problems of a mixture; otherwise they take turns.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    copies: int = 1
+    every_problem: bool = False
+
+    def __init__(self, unroll_length: int | None) -> None:
+        if unroll_length is not None and unroll_length < 1:
+            raise ValueError(f"`unroll_length` must be at least 1. Received: {unroll_length}")
+        self.unroll_length = unroll_length
+
+    @abc.abstractmethod
+    def task(self, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective) -> Task:
+        """The problem with all that the estimator needs for it."""
+
+    @abc.abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+
+    def check(
+        self, problems: Sequence[Problem], groups: Sequence[ParameterGroup], objective: Objective, episodes: int
+    ) -> None:
+        """Refuses what the estimator does not go with.
+
+        Args:
+            problems: The problems of meta-training.
+            groups: The parameter groups of the first of them.
+            objective: The meta-loss.
+            episodes: Size of a meta-batch.
+
+        Raises:
+            ValueError: If it does not go with one of them.
+        """
+        del groups
+        if episodes % self.copies:
+            raise ValueError(
+                f"`episodes` must be even for {type(self).__name__}, which takes them in pairs. Received: {episodes}"
+            )
+        if objective.validation and any(p.validation_batch(make_seeds(0, 0, [0])[0]) is None for p in problems):
+            raise ValueError(
+                "A meta-loss on validation data needs problems that keep examples for it: give `validation_data` to a "
+                "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
+            )
+
+    def num_steps(self, episode_length: int) -> int:
+        """The steps of an unroll."""
+        return self.unroll_length or episode_length
+
+
+class CompiledByLength:
+    """A function of a number of steps and tensors, compiled once for each number of steps."""
+
+    def __init__(self, function: Callable[..., Any], fused: bool | None = None) -> None:
+        self._function, self._fused = function, fused
+        self._compiled: dict[int, Callable[..., Any]] = {}
+
+    def __call__(self, num_steps: int, *arguments: Any) -> Any:
+        if num_steps not in self._compiled:
+            self._compiled[num_steps] = backend.jit(functools.partial(self._function, num_steps), self._fused)
+        return self._compiled[num_steps](*arguments)
+
+
+def global_norm(gradient: Mapping[str, Tensor]) -> Tensor:
+    """The norm of all arrays together."""
+    return ops.sqrt(sum(ops.sum(ops.square(part)) for part in gradient.values()))

@@ -1,0 +1,216 @@
+"""Evolution strategies: the meta-gradient from perturbations of φ."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from learned_optimizer import backend
+from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Task, global_norm
+from learned_optimizer.meta_training.objectives import Objective
+from learned_optimizer.problems import streams
+from learned_optimizer.problems.base import Problem, Tensor
+from learned_optimizer.unroll import Carry, ParameterGroup, advance, start
+
+DIFFERENCES = ("raw", "normalized", "ranked")
+# Normalized differences are clipped to so many times their root mean square: an episode that diverges decides nothing.
+LARGEST_DIFFERENCE = 3.0
+
+
+class EvolutionStrategies(Estimator):
+    """The mean of ε (L₊ − L₋) / 2σ over pairs of episodes with φ + σDε and φ − σDε.
+
+    Both episodes of a pair have the same optimizee and minibatches. Each meta-step takes all problems of a mixture,
+    each with pairs of its own, and the mean of their estimates.
+
+    Whole episodes (`unroll_length=None`) have no bias. An unroll's part of the loss alone is biased unless ε stays the
+    same from the first step of an episode to its last (noise-reuse evolution strategies: Li et al., 2023,
+    arXiv:2304.12180), or is drawn anew for each unroll and summed (`persistent=True`; persistent evolution strategies:
+    Vicol et al., 2021, arXiv:2112.13835), which gives more directions and more variance.
+
+    Args:
+        sigma: The standard deviation σ of a perturbation.
+        unroll_length: Truncation length: the steps of an unroll; None for whole episodes.
+        persistent: Whether ε is drawn anew for each unroll, and those of an episode so far are summed.
+        differences: The form in which L₊ − L₋ count. `"raw"`: as they are, over 2σ; `"normalized"`: over their root
+            mean square on each problem, clipped at three; `"ranked"`: the difference of the ranks of all episodes of a
+            problem, from −½ to ½ (Salimans et al., 2017, arXiv:1703.03864). With the latter two problems count the
+            same, whatever their losses are.
+        scales: The scale D of φ's coordinates, φ = φ_0 + D s, by name: a number, or an array of the shape of φ's; 1
+            where there is none. Perturbations are drawn for s, and the meta-optimizer's steps are of s.
+        pairs_at_once: The pairs that are run at the same time, which bounds the memory; None for all.
+        jit_compile: Whether the loop over an unroll's steps is one XLA program on TensorFlow, which is up to twice as
+            fast; `None`: where the problem is vectorized. A convolution is slower in such a program on a CPU.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    copies = 2
+    every_problem = True
+
+    def __init__(
+        self,
+        sigma: float = 0.01,
+        unroll_length: int | None = 20,
+        persistent: bool = False,
+        differences: str = "raw",
+        scales: Mapping[str, Any] | None = None,
+        pairs_at_once: int | None = None,
+        jit_compile: bool | None = None,
+    ) -> None:
+        super().__init__(unroll_length)
+        if not sigma > 0:
+            raise ValueError(f"`sigma` must be positive. Received: {sigma}")
+        if differences not in DIFFERENCES:
+            raise ValueError(f"`differences` must be one of {DIFFERENCES}. Received: {differences!r}")
+        if pairs_at_once is not None and pairs_at_once < 1:
+            raise ValueError(f"`pairs_at_once` must be at least 1, or None. Received: {pairs_at_once}")
+        for name, scale in (scales or {}).items():
+            if not np.all(np.asarray(scale) > 0):
+                raise ValueError(f"`scales` must be positive. Received for {name!r}: {scale}")
+        self.sigma = sigma
+        self.persistent = persistent
+        self.differences = differences
+        self.scales = None if scales is None else dict(scales)
+        self.pairs_at_once = pairs_at_once
+        self.jit_compile = jit_compile
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dict(vars(self))
+
+    def task(self, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective) -> Task:
+        """The problem with all that the estimator needs for it."""
+        return _Task(self, problem, groups, objective)
+
+    def scale(self, name: str) -> Any:
+        """The scale of an array of φ."""
+        return np.asarray((self.scales or {}).get(name, 1.0), "float32")
+
+
+class Block(NamedTuple):
+    """The state of the pairs that are run at the same time.
+
+    Attributes:
+        carry: Where their episodes stand.
+        noise: The sum of an episode's perturbations before this unroll, for each array of φ, `[pairs, …]`; 0 if the
+            noise is reused.
+    """
+
+    carry: Carry
+    noise: dict[str, Tensor]
+
+
+class _Task(Task):
+    def __init__(
+        self,
+        estimator: EvolutionStrategies,
+        problem: Problem,
+        groups: Sequence[ParameterGroup],
+        objective: Objective,
+    ) -> None:
+        super().__init__(problem, groups, objective)
+        self._estimator = estimator
+        compiled = problem.vectorized if estimator.jit_compile is None else estimator.jit_compile
+        loop = functools.partial(advance, problem, groups, perturbed=True, validation=objective.validation)
+        self._advance = backend.subroutine(loop, fused=compiled)
+        self._start = backend.jit(functools.partial(start, problem, groups))
+        self._run = CompiledByLength(self._run_block)
+        self._combine = backend.jit(functools.partial(combine, differences=estimator.differences, sigma=estimator.sigma))
+
+    def start(self, seeds: Tensor) -> list[Block]:
+        """Begins episodes, of which two and two have the same seed."""
+        size = 2 * (self._estimator.pairs_at_once or seeds.shape[0])
+        return [Block(self._start(seeds[k : k + size]), {}) for k in range(0, seeds.shape[0], size)]
+
+    def estimate(self, phi: Mapping[str, Tensor], state: list[Block], num_steps: int) -> Estimate:
+        """Estimates the meta-gradient over the next steps of the episodes."""
+        found = [self._run(num_steps, dict(phi), block) for block in state]
+        losses, each, blocks = zip(*found, strict=True)
+        noise = {name: [block.noise[name] for block in blocks] for name in phi}
+        initial = [block.carry.initial_loss for block in blocks]
+        loss, gradient, norm, initial_loss = self._combine(list(losses), list(each), noise, initial)
+        kept = blocks if self._estimator.persistent else [block._replace(noise={}) for block in blocks]
+        return Estimate(loss, gradient, norm, list(kept), initial_loss)
+
+    def _run_block(self, num_steps: int, phi: dict[str, Tensor], block: Block) -> tuple[Tensor, Tensor, Block]:
+        """The losses, the meta-loss of each episode, and the block with the noise that its differences go with."""
+        carry, estimator = block.carry, self._estimator
+        step = carry.step[0] if estimator.persistent else None
+        noise = draw_noise(phi, carry.seeds, step)
+        # Outside of the fused program, which would draw the noise again in each step.
+        scaled = {name: estimator.sigma * estimator.scale(name) * value for name, value in noise.items()}
+        losses, carry = self._advance(perturbed(phi, scaled), carry, num_steps)
+        if block.noise:
+            noise = {name: block.noise[name] + value for name, value in noise.items()}
+        return losses, self.objective(losses, carry.initial_loss), Block(carry, noise)
+
+
+def draw_noise(phi: Mapping[str, Tensor], seeds: Tensor, step: Tensor | None = None) -> dict[str, Tensor]:
+    """The perturbation ε of φ for each pair of episodes, `[pairs, …]`.
+
+    Args:
+        phi: φ.
+        seeds: Seeds of the episodes, `[episodes, 2]`. ε depends on that of the pair's first episode.
+        step: The step of the episodes, for an ε that is another in each unroll; None for one that stays the same.
+    """
+
+    def draw(seed: Tensor) -> dict[str, Tensor]:
+        seed = backend.fold_in(seed, streams.PERTURBATION)
+        if step is not None:
+            seed = backend.fold_in(backend.fold_in(seed, len(phi)), step)
+        return {
+            name: backend.normal(value.shape, backend.fold_in(seed, number))
+            for number, (name, value) in enumerate(phi.items())
+        }
+
+    return backend.draw_each(draw, seeds[::2])
+
+
+def perturbed(phi: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The φ of each episode, `[episodes, …]`: φ plus the noise for the first of each pair, and less it for the other."""
+    signed = {name: ops.stack([value, -value], axis=1) for name, value in noise.items()}
+    return {name: value + ops.reshape(signed[name], (-1, *value.shape)) for name, value in phi.items()}
+
+
+def slopes(each: Tensor, differences: str, sigma: float) -> Tensor:
+    """What each pair's perturbation counts for, `[pairs]`, from the meta-loss of each episode, `[episodes]`."""
+    if differences == "ranked":
+        ranks = ops.cast(ops.argsort(ops.argsort(each)), "float32") / (each.shape[0] - 1) - 0.5
+        return ranks[::2] - ranks[1::2]
+    if differences == "raw":
+        return (each[::2] - each[1::2]) / (2 * sigma)
+    finite = _with_finite(each)
+    difference = finite[::2] - finite[1::2]
+    scale = ops.sqrt(ops.mean(ops.square(difference)))
+    return ops.clip(difference / ops.maximum(scale, 1e-30), -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE)
+
+
+def _with_finite(values: Tensor) -> Tensor:
+    """The values, with the largest of those that are finite in place of the others."""
+    finite = ops.isfinite(values)
+    return ops.where(finite, values, ops.max(ops.where(finite, values, -1e30)))
+
+
+def combine(
+    losses: list[Tensor],
+    each: list[Tensor],
+    noise: Mapping[str, list[Tensor]],
+    initial_loss: list[Tensor],
+    differences: str,
+    sigma: float,
+) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+    """The mean loss, the estimate and its norm, and the initial losses, of all blocks of pairs together."""
+    counts = slopes(ops.concatenate(each), differences, sigma)
+    every_loss = ops.concatenate(losses, axis=1)
+    if differences != "raw":  # An episode that diverges counts as the worst, and not for the others' mean.
+        every_loss = _with_finite(every_loss)
+    gradient = {
+        name: ops.tensordot(counts, ops.concatenate(parts), 1) / counts.shape[0] for name, parts in noise.items()
+    }
+    return ops.mean(every_loss), gradient, global_norm(gradient), ops.concatenate(initial_loss)

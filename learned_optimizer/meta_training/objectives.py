@@ -1,0 +1,70 @@
+"""Meta-losses: what an unroll's losses count for."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+from keras import ops
+
+from learned_optimizer.rules.base import Tensor
+
+# Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
+SMALL_LOSS = 1e-3
+# The same for a loss in units of the initial one: what is learned by heart soon counts no more.
+SMALL_PART = 0.1
+
+
+class Objective(abc.ABC):
+    """A meta-loss of each episode, from the losses along an unroll.
+
+    Args:
+        validation: Whether these are losses on examples that the optimizees are not trained on (Metz et al., 2019,
+            arXiv:1810.10180), for which each problem must keep some; see `Problem.validation_batch`.
+    """
+
+    def __init__(self, validation: bool = False) -> None:
+        self.validation = bool(validation)
+
+    @abc.abstractmethod
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses, `[episodes]`.
+
+        Args:
+            losses: f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`.
+            initial_loss: f(θ_0), `[episodes]`.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"validation": self.validation}
+
+
+class Sum(Objective):
+    """Σ_t f(θ_t): the paper's weights w_t = 1 (Andrychowicz et al., 2016, equation 3)."""
+
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses; see `Objective.__call__`."""
+        return ops.sum(losses, axis=0)
+
+
+class Log(Objective):
+    """Σ_t log(f(θ_t) + 10⁻³), in which a percent of a small loss, late in an episode, counts like one of a large."""
+
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses; see `Objective.__call__`."""
+        return ops.sum(ops.log(losses + SMALL_LOSS), axis=0)
+
+
+class Normalized(Objective):
+    """Σ_t log(f(θ_t) / f(θ_0) + 0.1), in which a percent counts the same until a tenth of the loss is left.
+
+    Each problem of a mixture has the same weight then, whatever its losses are.
+    """
+
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses; see `Objective.__call__`."""
+        return ops.sum(ops.log(losses / initial_loss + SMALL_PART), axis=0)
+
+
+OBJECTIVES: dict[str, type[Objective]] = {"sum": Sum, "log": Log, "normalized": Normalized}
