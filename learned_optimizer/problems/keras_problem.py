@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from learned_optimizer.optimizer import keras_private
 from learned_optimizer.problems.base import Nest, Problem, draw_examples, fold_in
 from learned_optimizer.problems.keras_data import read_data
 from learned_optimizer.problems.keras_losses import OutputLosses, check_targets, make_loss
@@ -131,7 +132,7 @@ class KerasProblem(Problem):
         state = []
         for i, variable in enumerate(self.model.non_trainable_variables):
             value = tf.convert_to_tensor(variable.value)
-            if variable.name == "seed_generator_state":
+            if keras_private.is_seed_state(variable):
                 fresh = fold_in(seeds[-1], i)
                 value = tf.cast(tf.bitcast(fresh, tf.uint32), value.dtype)
             state.append(value)
@@ -199,8 +200,8 @@ def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initialize
     channel, and that of `recurrent_kernel` `recurrent_initializer`.
     """
     found = {}
-    for layer in model._flatten_layers():
-        for variable in layer._trainable_variables:
+    for layer in keras_private.flatten_layers(model):
+        for variable in keras_private.own_trainable_variables(layer):
             names = [variable.name, variable.name.removesuffix("_kernel")]
             for name in [*names, "depthwise"] if variable.name == "kernel" else names:
                 initializer = getattr(layer, f"{name}_initializer", None)
