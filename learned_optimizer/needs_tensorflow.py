@@ -9,5 +9,6 @@ if keras.backend.backend() != "tensorflow":
     raise ImportError(
         "Meta-training, problems and evaluation need Keras's TensorFlow backend, and this process runs on "
         f"{keras.backend.backend()}: set the environment variable KERAS_BACKEND to tensorflow before Keras is "
-        "imported. LearnedOptimizer and the presets work on every backend."
+        "imported. All that they need comes with pip install 'learned-optimizer[meta-training]'. LearnedOptimizer and "
+        "the presets work on every backend."
     )
