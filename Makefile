@@ -34,7 +34,7 @@ test: check
 	@echo "All tests passed. make demo shows what the library does."
 
 test-backends: $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[jax,torch]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,torch]'
 	$(BIN)/python -m pytest tests/optimizer/test_processes.py -k backends
 
 clean:

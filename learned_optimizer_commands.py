@@ -28,6 +28,16 @@ def quiet_start() -> Iterator[None]:
         os.close(kept)
 
 
+@contextlib.contextmanager
+def naming_the_extra() -> Iterator[None]:
+    """Within this context, a package that is not installed ends the process with the extra that brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{error}. The commands need: pip install 'learned-optimizer[meta-training]'") from error
+
+
+@naming_the_extra()
 def train() -> None:
     """Meta-trains an optimizer."""
     with quiet_start():
@@ -35,6 +45,7 @@ def train() -> None:
     command()
 
 
+@naming_the_extra()
 def evaluate() -> None:
     """Compares optimizers."""
     with quiet_start():
@@ -42,6 +53,7 @@ def evaluate() -> None:
     command()
 
 
+@naming_the_extra()
 def experiments() -> None:
     """Runs the paper's experiments."""
     with quiet_start():

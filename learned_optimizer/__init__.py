@@ -1,8 +1,7 @@
 """Learned optimizers in Keras: learning to learn by gradient descent by gradient descent."""
 
 from learned_optimizer import presets, rules
-from learned_optimizer.averaging import SwapAverageWeights, recalibrate_batch_normalization
-from learned_optimizer.optimizer import LearnedOptimizer
+from learned_optimizer.optimizer import LearnedOptimizer, SwapAverageWeights, recalibrate_batch_normalization
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.rules import CoordinatewiseLSTM
 

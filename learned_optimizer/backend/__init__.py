@@ -65,7 +65,8 @@ else:
     raise ImportError(
         "Meta-training, problems and evaluation run on Keras's TensorFlow and JAX backends, and this process has "
         f"{keras.backend.backend()}: set the environment variable KERAS_BACKEND to tensorflow or jax before Keras is "
-        "imported. LearnedOptimizer and the presets work on every backend."
+        "imported. All that they need comes with pip install 'learned-optimizer[meta-training]'. LearnedOptimizer and "
+        "the presets work on every backend."
     )
 
 __all__ = [

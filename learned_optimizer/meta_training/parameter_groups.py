@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from learned_optimizer.groups import Groups
+from learned_optimizer.optimizer.groups import Groups
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.rules.base import Rule

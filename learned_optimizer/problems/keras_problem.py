@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from learned_optimizer import backend
+from learned_optimizer import backend, keras_private
 from learned_optimizer.problems.base import Nest, Problem, Tensor, draw_examples
 from learned_optimizer.problems.keras_data import read_data
 from learned_optimizer.problems.keras_losses import OutputLosses, check_targets, make_loss
@@ -125,7 +125,7 @@ class KerasProblem(Problem):
         state = []
         for i, variable in enumerate(self.model.non_trainable_variables):
             value = backend.read(variable)
-            if variable.name == "seed_generator_state":
+            if keras_private.is_seed_state(variable):
                 value = backend.as_generator_state(backend.fold_in(seeds[-1], i), value.dtype)
             state.append(value)
         return parameters, tuple(state)
@@ -191,8 +191,8 @@ def _initializers(model: keras.Model) -> dict[int, keras.initializers.Initialize
     channel, and that of `recurrent_kernel` `recurrent_initializer`.
     """
     found = {}
-    for layer in model._flatten_layers():
-        for variable in layer._trainable_variables:
+    for layer in keras_private.flatten_layers(model):
+        for variable in keras_private.own_trainable_variables(layer):
             names = [variable.name, variable.name.removesuffix("_kernel")]
             for name in [*names, "depthwise"] if variable.name == "kernel" else names:
                 initializer = getattr(layer, f"{name}_initializer", None)

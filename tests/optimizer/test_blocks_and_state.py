@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from contract import adam, compiled, learned, losses, preset, value, values
 
-from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, optimizer
-from learned_optimizer.blocks import partition
-from learned_optimizer.optimizer import STATE_DTYPES
+from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer
+from learned_optimizer.optimizer import plan
+from learned_optimizer.optimizer.blocks import partition
+from learned_optimizer.optimizer.plan import STATE_DTYPES
 
 SHAPES = ((7, 3), (), (50,), (2, 2, 2), (0,), (31,))
 
@@ -37,7 +38,7 @@ def test_partition_covers_every_coordinate_once(block_size):
 @pytest.mark.parametrize("block_size", [8, 64])
 def test_blocks_change_nothing(monkeypatch, mode, block_size):
     whole, _ = run()
-    monkeypatch.setattr(optimizer, "BLOCK_SIZE", block_size)
+    monkeypatch.setattr(plan, "BLOCK_SIZE", block_size)
     cut, updated = run(mode)
     np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-6)
     assert len(updated._plan.parts) > 1
@@ -51,7 +52,7 @@ def test_a_rule_never_sees_more_than_a_block(monkeypatch):
             seen.append(observation.gradient.shape[0])
             return super().__call__(observation, state, weights, layout)
 
-    monkeypatch.setattr(optimizer, "BLOCK_SIZE", 16)
+    monkeypatch.setattr(plan, "BLOCK_SIZE", 16)
     variable = keras.Variable(np.zeros((10, 10)))
     LearnedOptimizer(Watched((2,))).apply([tf.ones((10, 10))], [variable])
     # Traced once for each size.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from contract import compiled, learned, losses, network, path, tensorwise, value, values, weights
 
 from learned_optimizer import LearnedOptimizer
-from learned_optimizer.optimizer import ADAM_RMS
+from learned_optimizer.optimizer.step import ADAM_RMS
 
 GRADIENTS = np.random.default_rng(1).normal(0, 3, (6, 4)).astype("float32")
 START = np.linspace(-1, 1, 4).astype("float32")

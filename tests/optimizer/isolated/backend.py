@@ -72,7 +72,7 @@ def test_moving_average():
 @pytest.mark.parametrize("run_eagerly", [True, False])
 def test_blocks_change_nothing(monkeypatch, run_eagerly):
     whole = losses(compiled(learned()))
-    monkeypatch.setattr(learned_optimizer.optimizer, "BLOCK_SIZE", 16)
+    monkeypatch.setattr(learned_optimizer.optimizer.plan, "BLOCK_SIZE", 16)
     cut = compiled(learned(), run_eagerly=run_eagerly)
     np.testing.assert_allclose(losses(cut), whole, rtol=1e-4)
     assert len(cut.optimizer._plan.parts) > 1
@@ -129,7 +129,7 @@ def test_temporaries_are_those_of_one_block(monkeypatch, state_dtype):
     """Eight blocks need hardly more than two beside their state, which is updated in place."""
     import jax
 
-    monkeypatch.setattr(learned_optimizer.optimizer, "BLOCK_SIZE", 4096)
+    monkeypatch.setattr(learned_optimizer.optimizer.plan, "BLOCK_SIZE", 4096)
 
     def temporaries(num_blocks):
         variable = keras.Variable(np.zeros(num_blocks * 4096, "float32"))

@@ -83,11 +83,11 @@ def test_bad_gradients_are_counted_once():
 
 
 def test_blocks(monkeypatch):
-    from learned_optimizer import optimizer
+    from learned_optimizer.optimizer import plan
 
     single = compiled(learned(), jit_compile=False)
     losses(single)
-    monkeypatch.setattr(optimizer, "BLOCK_SIZE", 16)
+    monkeypatch.setattr(plan, "BLOCK_SIZE", 16)
     double = mirrored(lambda: compiled(learned(), jit_compile=False))
     losses(double)
     np.testing.assert_allclose(weights(double), weights(single), rtol=1e-4, atol=1e-5)

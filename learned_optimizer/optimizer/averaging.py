@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from learned_optimizer.optimizer import backends, keras_private
+from learned_optimizer.optimizer.blocks import concatenate, scatter
+from learned_optimizer.optimizer.masked import unpack
+from learned_optimizer.optimizer.plan import Part, Plan
+
+
+def average_offsets(plan: Plan, parts: Sequence[Part]) -> dict[int, Any]:
+    """Computes x − θ of each variable in the given parts, flat, in the units of an unscaled update."""
+    pieces: dict[int, list[Any]] = {}
+    for group, block, slots, layout in parts:
+        rule = plan.members[group].rule
+        offset = rule.average_offset(unpack(rule, [backends.read(slot) for slot in slots]), layout)
+        for number, piece in scatter(block, offset):
+            pieces.setdefault(number, []).append(piece)
+    return {number: concatenate(parts) for number, parts in pieces.items()}
 
 
 def restore_in_fit() -> None:
     """Has `fit` put θ back at its beginning, as an optimizer's `finalize_variable_values` puts x in at its end.
 
-    Keras calls an optimizer at the end of `fit`, and not at its beginning, so that the first gradient of a second `fit`
-    would be taken at x. Here `keras.Model.fit` gets the missing call, for optimizers with a method
-    `restore_variable_values`; for all others it is as before. To call this again changes nothing.
+    The first gradient of a second `fit` would be taken at x otherwise. With other optimizers `fit` is as before, and to
+    call this again changes nothing.
     """
-    fit = keras.Model.fit
-    if getattr(fit, "restores", False):
-        return
+    keras_private.call_before_fit(_restore)
 
-    @functools.wraps(fit)
-    def restoring_fit(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        optimizer = averaging_optimizer(self)
-        if optimizer is not None:
-            optimizer.restore_variable_values(self.trainable_variables)
-        return fit(self, *args, **kwargs)
 
-    restoring_fit.restores = True  # type: ignore[attr-defined]
-    keras.Model.fit = restoring_fit
+def _restore(model: keras.Model) -> None:
+    optimizer = averaging_optimizer(model)
+    if optimizer is not None:
+        optimizer.restore_variable_values(model.trainable_variables)
 
 
 def averaging_optimizer(model: keras.Model) -> Any:
@@ -121,7 +130,8 @@ def recalibrate_batch_normalization(
     for name, value in (("batch_size", batch_size), ("num_batches", num_batches)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}")
-    normalizations = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = keras_private.flatten_layers(model)
+    normalizations = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not normalizations:
         return
     momenta = [layer.momentum for layer in normalizations]

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from learned_optimizer import keras_private
+
 
 def _backend() -> str:
     return keras.backend.backend()
@@ -92,23 +94,16 @@ def read(variable: Any) -> Any:
     return tf.convert_to_tensor(value)
 
 
-def take_reduced(optimizer: Any) -> None:
-    """Tells a Keras optimizer that its gradients come summed over the replicas already."""
-    if _backend() == "tensorflow":
-        optimizer._all_reduce_sum_gradients = list
-
-
 def assign(optimizer: Any, targets: Sequence[Any], values: Sequence[Any]) -> None:
     """Assigns what every replica computed; in the cross-replica context, as Keras's own optimizers do."""
     if _backend() != "tensorflow":
         for target, value in zip(targets, values, strict=True):
             optimizer.assign(target, value)
         return
-    import tensorflow as tf
 
     def merged(strategy: Any, targets: Sequence[Any], values: Sequence[Any]) -> None:
         for target, value in zip(targets, values, strict=True):
             strategy.extended.update(target, optimizer.assign, args=(value,), group=False)
 
     raw = [target.value if isinstance(target, keras.Variable) else target for target in targets]
-    tf.__internal__.distribute.interim.maybe_merge_call(merged, optimizer._distribution_strategy, raw, list(values))
+    keras_private.merge_call(optimizer, merged, raw, list(values))

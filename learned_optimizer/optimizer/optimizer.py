@@ -3,70 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from learned_optimizer import backends
-from learned_optimizer.averaging import restore_in_fit
-from learned_optimizer.blocks import Block, concatenate, gather, partition, scatter, split
-from learned_optimizer.groups import Groups, Member, Selector, as_preset
+from learned_optimizer.optimizer import backends, keras_private, summary
+from learned_optimizer.optimizer.averaging import average_offsets, restore_in_fit
+from learned_optimizer.optimizer.groups import Groups, Selector, as_preset
+from learned_optimizer.optimizer.learning_rate import checked_learning_rate, small_rates_allowed
+from learned_optimizer.optimizer.plan import STATE_DTYPES, Part, Plan, is_overwritten, make_plan
+from learned_optimizer.optimizer.step import decay, flat, learned_updates, moved
 from learned_optimizer.presets.library import DEFAULT
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.rules.base import Observation, Rule, State, check_needs
-from learned_optimizer.rules.layout import Layout
+from learned_optimizer.rules.base import Rule
 
 NONFINITE = ("skip_coordinate", "skip_step")
-STATE_DTYPES = {"float32": 4, "bfloat16": 2}
-# Coordinates that a rule is given at once. It bounds the temporaries of a step, which are about 1.5 kB a coordinate
-# for the paper's LSTM; larger blocks are slower, smaller ones take longer to trace.
-BLOCK_SIZE = 2**16
 MAX_COUNT = 2**31 - 1
-# Below it a factor on the learned update is most likely the rate of another optimizer.
-LEAST_LIKELY_FACTOR = 0.03
-# The root mean square of a mean of independent gradients of unit variance, with Adam's β₁ of 0.9.
-ADAM_RMS = math.sqrt((1 - 0.9) / (1 + 0.9))
-# What Keras lets a rule see, of what it may need.
-GIVEN = frozenset(("theta",))
-SMALL_LEARNING_RATE = "`learning_rate` is a factor on the learned update"
-
-
-class Part(NamedTuple):
-    """A block of coordinates with the group that updates it, and the slots of its state.
-
-    The parts of the state that belong to the same unit share one slot, `[features, entries]`: with one for each, XLA
-    copies some of them in every step. The coordinates of a coordinatewise rule are in blocks of bounded size, whose
-    layout is that of one vector; those of any other rule are one block of whole tensors.
-    """
-
-    group: int
-    block: Block
-    slots: tuple[Any, ...]
-    layout: Layout
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What `build` settles.
-
-    Attributes:
-        members: The preset or Keras optimizer of each group; the last one has those that no group selects.
-        numbers: The group of each variable.
-        parts: The blocks of the variables that a learned rule updates.
-        rules: The rule of each group that has one, with masks, compiled, by the group's number.
-    """
-
-    members: tuple[Member, ...] = ()
-    numbers: tuple[int, ...] = ()
-    parts: tuple[Part, ...] = ()
-    rules: Mapping[int, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
 
 @keras.saving.register_keras_serializable(package="learned_optimizer")
@@ -168,7 +124,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if fine_tuning:
             preset = dataclasses.replace(preset, rule=preset.rule.for_fine_tuning())
         super().__init__(
-            learning_rate=_checked_learning_rate(learning_rate, preset),
+            learning_rate=checked_learning_rate(learning_rate, bool(preset.weights)),
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
@@ -231,52 +187,18 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """
         if self.built:
             return
-        overwritten = [self._overwrite_variable_with_gradient(variable) for variable in variables]
-        for variable, skipped in zip(variables, overwritten, strict=True):
+        for variable in variables:
             dtype = keras.backend.standardize_dtype(variable.dtype)
-            if "float" not in dtype and not skipped:
+            if "float" not in dtype and not is_overwritten(variable):
                 raise ValueError(f"A learned optimizer updates real variables. Received: {variable.name} of {dtype}")
         super().build(variables)
         self._nonfinite_steps = self._add_counter("nonfinite_steps")
         self._nonfinite_coordinates = self._add_counter("nonfinite_coordinates")
-        members = [*self.groups.members, self.preset]
-        numbers = self.groups.assign(variables)
-        parts: list[Part] = []
-        rules: dict[int, Callable[..., Any]] = {}
-        for number, member in enumerate(members):
-            chosen = [group == number and not skipped for group, skipped in zip(numbers, overwritten, strict=True)]
-            if isinstance(member, Preset):
-                check_needs(member.rule, GIVEN, "Keras")
-                shapes = [tuple(v.shape) if mine else (0,) for v, mine in zip(variables, chosen, strict=True)]
-                sizes = [math.prod(shape) for shape in shapes]
-                largest = BLOCK_SIZE if member.rule.coordinatewise else sum(sizes)
-                whole = Layout([shape for shape, size in zip(shapes, sizes, strict=True) if size])
-                for block in partition(sizes, largest):
-                    layout = Layout([(block.size,)]) if member.rule.coordinatewise else whole
-                    parts.append(Part(number, block, self._add_slots(member.rule, layout, len(parts)), layout))
-                rules[number] = backends.compiled(functools.partial(_masked, member.rule, whole))
-            else:
-                backends.take_reduced(member)
-                member.build([variable for variable, mine in zip(variables, chosen, strict=True) if mine])
-                for variable in member.variables:
-                    self._track_variable(variable)
-        self._plan = Plan(tuple(members), tuple(numbers), tuple(parts), rules)
+        self._plan = make_plan(self, self.groups, self.preset, variables, self.state_dtype)
         if self._averaged_parts():
             # The last of all variables, so that models that were saved without it load; see `load_own_variables`.
             self._average_scale = self.add_variable((), "zeros", "float32", "only_first_replica", name="average_scale")
             restore_in_fit()
-
-    def _add_slots(self, rule: Rule, layout: Layout, part: int) -> tuple[Any, ...]:
-        # What belongs to a whole tensor takes no memory to speak of, and holds counts.
-        return tuple(
-            self.add_variable(
-                (sum(sizes), layout.count(unit)),
-                "zeros",
-                self.state_dtype if unit == "coordinate" else "float32",
-                name=f"state_{part}_{unit}",
-            )
-            for unit, sizes in _sizes_by_unit(rule).items()
-        )
 
     def _add_counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "int32", aggregation="only_first_replica", name=name)
@@ -284,7 +206,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> Any:
         """Updates variables from pairs of a gradient and a variable; without pairs, nothing happens."""
         pairs = list(grads_and_vars)
-        return super().apply_gradients(pairs) if pairs else self._iterations
+        return super().apply_gradients(pairs) if pairs else self.iterations
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable; `apply` updates all of them in few calls of the rule."""
@@ -294,8 +216,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
         if keras.backend.backend() == "tensorflow":
-            pairs = self._all_reduce_sum_gradients(list(zip(grads, trainable_variables, strict=True)))
-            grads, trainable_variables = zip(*pairs, strict=True)
+            grads = keras_private.sum_over_replicas(self, grads, trainable_variables)
         with backends.untaped():
             self._step(grads, trainable_variables, learning_rate)
 
@@ -303,10 +224,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """Does nothing: `_step` decays what a learned rule updates, and a Keras optimizer in a group its own."""
 
     def _step(self, gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
-        given = {self._get_variable_index(variable): variable for variable in variables}
+        given = {keras_private.variable_index(self, variable): variable for variable in variables}
         full = {number: backends.dense(g, v) for (number, v), g in zip(given.items(), gradients, strict=True)}
-        flat = {number: ops.cast(ops.reshape(g, (-1,)), "float32") for number, g in full.items()}
-        keep = self._count_nonfinite({number: ops.isfinite(g) for number, g in flat.items()})
+        flattened = {number: flat(gradient) for number, gradient in full.items()}
+        keep = self._count_nonfinite({number: ops.isfinite(gradient) for number, gradient in flattened.items()})
 
         for group, member in enumerate(self._plan.members):
             mine = [number for number in given if self._plan.numbers[number] == group]
@@ -316,70 +237,22 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             member.apply(masked, [given[n] for n in mine])
 
         scale = backends.read(self._average_scale) if self._average_scale is not None else ops.zeros(())
-        updates = self._update_parts(flat, given, keep, ops.cast(learning_rate, "float32"), scale)
-        values = []
-        for number, pieces in updates.items():
-            variable, update = given[number], concatenate(pieces)
-            if self.weight_decay is not None and self._use_weight_decay(variable):
+        rate = ops.cast(learning_rate, "float32")
+        updates = learned_updates(self, self._plan, flattened, given, keep, rate, scale)
+        for number, update in updates.items():
+            variable = given[number]
+            if self.weight_decay is not None and keras_private.decays(self, variable):
                 # A step that leads back from the average to θ is longer than the rule's own.
                 decaying = ops.logical_and(keep[number], ops.equal(scale, 0))
-                update = update - self._decay(update, decaying, variable)
-            values.append(variable + ops.cast(ops.reshape(update, tuple(variable.shape)), variable.dtype))
-        backends.assign(self, [given[number] for number in updates], values)
+                updates[number] = update - decay(self.weight_decay, update, decaying, variable)
+        self._move(given, updates)
         if self._average_scale is not None:
             backends.assign(self, [self._average_scale], [ops.zeros_like(scale)])
 
-    def _decay(self, update: Any, keep: Any, variable: Any) -> Any:
-        """The part of a variable that decays in the step, flat: weight_decay · α · θ, as in AdamW.
-
-        A learned rule has no α, but an update: α is the rate at which Adam's update would have the same size.
-        """
-        theta = ops.cast(ops.reshape(ops.convert_to_tensor(variable), (-1,)), "float32")
-        rate = ops.sqrt(ops.mean(ops.square(update))) / ADAM_RMS
-        return ops.where(keep, self.weight_decay * rate * theta, 0.0)
-
-    def _update_parts(
-        self,
-        gradients: Mapping[int, Any],
-        variables: Mapping[int, Any],
-        keep: Mapping[int, Any],
-        learning_rate: Any,
-        average_scale: Any,
-    ) -> dict[int, list[Any]]:
-        """Calls the rules, and advances the slots; returns the pieces of what is to be added to each variable.
-
-        Where variables hold the average x, the way back to θ is part of it.
-
-        One block is updated after the other, so that the temporaries are those of one.
-        """
-        phi: dict[int, dict[str, Any]] = {}
-        pieces: dict[int, list[Any]] = {}
-        theta = {n: ops.cast(ops.reshape(ops.convert_to_tensor(v), (-1,)), "float32") for n, v in variables.items()}
-        done: Any = None
-        for group, block, slots, _ in self._plan.parts:
-            if not any(segment.variable in gradients for segment in block.segments):
-                continue
-            rule = self._plan.rules[group]
-            if group not in phi:
-                weights = self._plan.members[group].weights
-                phi[group] = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
-            with backends.after(done):
-                # Where no gradient is given, or none that is finite, value and state stay.
-                update, states = rule(
-                    backends.chain(done, gather(block, gradients, "float32")),
-                    gather(block, theta, "float32") if "theta" in self._plan.members[group].rule.needs else None,
-                    gather(block, keep, "bool"),
-                    tuple(backends.read(slot) for slot in slots),
-                    {name: backends.chain(done, value) for name, value in phi[group].items()},
-                    learning_rate,
-                    average_scale,
-                )
-            backends.assign(self, slots, states)
-            done = update
-            for variable, piece in scatter(block, update):
-                if variable in gradients:
-                    pieces.setdefault(variable, []).append(piece)
-        return pieces
+    def _move(self, variables: Mapping[int, Any], updates: Mapping[int, Any]) -> None:
+        """Adds flat updates to the variables, both by the variable's number."""
+        values = [moved(variables[number], update) for number, update in updates.items()]
+        backends.assign(self, [variables[number] for number in updates], values)
 
     def _count_nonfinite(self, finite: Mapping[int, Any]) -> dict[int, Any]:
         """Counts the entries that are not finite, and returns which coordinates the step changes, by the policy."""
@@ -400,10 +273,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def _averaged_parts(self) -> list[Part]:
         """The parts whose rule keeps an average, if it is to be used."""
-        if not self.average or self.use_ema:
-            return []
-        rules = [member.rule if isinstance(member, Preset) else None for member in self._plan.members]
-        return [part for part in self._plan.parts if getattr(rules[part.group], "keeps_average", False)]
+        return self._plan.averaged_parts if self.average and not self.use_ema else []
 
     @property
     def holds_average(self) -> bool:
@@ -418,7 +288,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         super().finalize_variable_values(var_list)
         if self._average_scale is None or self.holds_average:
             return
-        scale = ops.cast(self._get_current_learning_rate(), "float32")
+        scale = ops.cast(self.learning_rate, "float32")
         self._move_by_average(var_list, scale)
         backends.assign(self, [self._average_scale], [scale])
 
@@ -431,20 +301,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def _move_by_average(self, variables: Sequence[Any], scale: Any) -> None:
         """Adds scale · (x − θ), in the units of an unscaled update, to the variables."""
-        given = {self._get_variable_index(variable): variable for variable in variables}
-        pieces: dict[int, list[Any]] = {}
-        for group, block, slots, layout in self._averaged_parts():
-            rule: Any = self._plan.members[group].rule
-            offset = rule.average_offset(_unpack(rule, [backends.read(slot) for slot in slots]), layout)
-            for number, piece in scatter(block, scale * offset):
-                pieces.setdefault(number, []).append(piece)
-        targets = [given[number] for number in pieces if number in given]
-        moved = [
-            variable + ops.cast(ops.reshape(concatenate(pieces[number]), tuple(variable.shape)), variable.dtype)
-            for number, variable in given.items()
-            if number in pieces
-        ]
-        backends.assign(self, targets, moved)
+        given = {keras_private.variable_index(self, variable): variable for variable in variables}
+        offsets = average_offsets(self._plan, self._averaged_parts())
+        self._move(given, {number: scale * offsets[number] for number in given if number in offsets})
 
     def load_own_variables(self, store: Any) -> None:
         """Reads slots and counters, also of models that were saved before the average was given."""
@@ -465,21 +324,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 "train for a step, or call `optimizer.build(model.trainable_variables)`."
             )
         print_fn(repr(self))
-        print_fn(f"{'updated by':<40}{'parameters':>14}{'state bytes each':>18}{'state bytes':>16}")
-        rows = [self._summary_row(group) for group in range(len(self._plan.members))]
-        rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-        for name, parameters, size in rows:
-            print_fn(f"{name:<40}{parameters:>14,}{size / max(parameters, 1):>18,.1f}{size:>16,}")
+        for line in summary.table(self._plan):
+            print_fn(line)
         print_fn(f"non-finite gradients: {self.nonfinite_coordinates:,} entries in {self.nonfinite_steps:,} steps")
-
-    def _summary_row(self, group: int) -> tuple[str, int, int]:
-        member = self._plan.members[group]
-        mine = zip(self._trainable_variables, self._plan.numbers, strict=True)
-        parameters = sum(math.prod(variable.shape) for variable, number in mine if number == group)
-        if isinstance(member, Preset):
-            slots = [slot for part in self._plan.parts if part.group == group for slot in part.slots]
-            return type(member.rule).__name__, parameters, sum(map(_bytes, slots))
-        return type(member).__name__, parameters, sum(map(_bytes, member.variables))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; φ is among them."""
@@ -499,95 +346,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             config["rule"] = Preset.from_config(config["rule"], custom_objects)
         if isinstance(config.get("groups"), Mapping):
             config["groups"] = Groups.from_config(config["groups"], custom_objects)
-        with warnings.catch_warnings():
-            # A rate that a schedule or callback has brought down is no mistake.
-            warnings.filterwarnings("ignore", SMALL_LEARNING_RATE)
+        with small_rates_allowed():
             return super().from_config(config, custom_objects)
 
     def __repr__(self) -> str:
         description = self.preset.card.get("description", "no record of its meta-training")
         return f"<LearnedOptimizer {self.name!r}: {type(self.preset.rule).__name__}, {description}>"
-
-
-def _checked_learning_rate(learning_rate: Any, preset: Preset) -> Any:
-    """The rate as Keras takes it; a warning where the rate of another optimizer was given to a rule with φ.
-
-    Raises:
-        ValueError: If it is a negative number, or not finite.
-    """
-    if isinstance(learning_rate, bool) or not isinstance(learning_rate, int | float):
-        return learning_rate  # A schedule, a callable, or what Keras refuses.
-    if not 0 <= learning_rate < math.inf:
-        raise ValueError(
-            "`learning_rate` must be a finite number of at least 0: a factor on the learned update, by default 1. "
-            f"Received: {learning_rate}"
-        )
-    if learning_rate < LEAST_LIKELY_FACTOR and preset.weights:
-        warnings.warn(
-            f"{SMALL_LEARNING_RATE}, and {learning_rate:g} makes each step {learning_rate:g} times as long as the "
-            "optimizer chose it: too short to train. It needs no learning rate as Adam has one: leave it out, or pass "
-            "`fine_tuning=True` for a model that is trained already.",
-            stacklevel=3,
-        )
-    return float(learning_rate)
-
-
-def _sizes_by_unit(rule: Rule) -> dict[str, list[int]]:
-    """The features of the parts of a rule's state, by the unit that they belong to; coordinates come first."""
-    sizes: dict[str, list[int]] = {"coordinate": []}
-    for size, unit in rule.state_parts:
-        sizes.setdefault(unit, []).append(size)
-    return sizes
-
-
-def _unpack(rule: Rule, slots: Sequence[Any]) -> State:
-    """The parts of the state, in float32, in the rule's order."""
-    units = _sizes_by_unit(rule)
-    parts = {
-        unit: iter(split(ops.cast(slot, "float32"), sizes))
-        for (unit, sizes), slot in zip(units.items(), slots, strict=True)
-    }
-    return tuple(next(parts[unit]) for _, unit in rule.state_parts)
-
-
-def _masked(
-    rule: Rule,
-    layout: Layout,
-    gradient: Any,
-    theta: Any,
-    mask: Any,
-    slots: tuple[Any, ...],
-    weights: Mapping[str, Any],
-    learning_rate: Any,
-    average_scale: Any,
-) -> tuple[Any, tuple[Any, ...]]:
-    """Calls a rule on a block; where the mask is false, the gradient counts as 0, and the coordinate stays.
-
-    What belongs to a tensor, row or column stays if the mask is false in all of the tensor.
-    """
-    if rule.coordinatewise:
-        layout = Layout([tuple(gradient.shape)])
-    state = _unpack(rule, slots)
-    back = average_scale * rule.average_offset(state, layout) if rule.keeps_average else 0.0
-    update, state = rule(Observation(ops.where(mask, gradient, 0.0), theta), state, weights, layout)
-    following: dict[str, list[Any]] = {unit: [] for unit in _sizes_by_unit(rule)}
-    for part, (_, unit) in zip(state, rule.state_parts, strict=True):
-        following[unit].append(part)
-    kept = []
-    for (unit, parts), slot in zip(following.items(), slots, strict=True):
-        if not parts:
-            kept.append(slot)
-            continue
-        keep = mask
-        if unit != "coordinate":
-            moved = ops.segment_sum(ops.cast(mask, "float32"), layout.tensors, num_segments=layout.num_tensors) > 0
-            keep = ops.take(moved, layout.tensors_of(unit))
-        kept.append(ops.where(keep, ops.cast(concatenate(parts), slot.dtype), slot))
-    return ops.where(mask, learning_rate * update, 0.0) - back, tuple(kept)
-
-
-def _bytes(variable: Any) -> int:
-    return math.prod(variable.shape) * np.dtype(keras.backend.standardize_dtype(variable.dtype)).itemsize
 
 
 def _number(variable: Any) -> Any:
