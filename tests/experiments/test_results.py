@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from experiments.definitions.ablations import tabulate_ablations
+from experiments.outcomes.results import num_steps, one_by_one, ratio_at, ratio_of, read_measures
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.files import save_comparison
 from learned_optimizer.evaluation.measures import measure
-from learned_optimizer.experiments.ablations import tabulate_ablations
-from learned_optimizer.experiments.results import num_steps, one_by_one, ratio_at, ratio_of, read_measures
 
 
 def constant_curves(steps=20, **losses):

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from experiments.outcomes.figures import plot_overview
+from experiments.outcomes.groups import group_of, title_of
+from experiments.outcomes.results import read_measures
+from experiments.outcomes.suite_table import format_suite
 from learned_optimizer.evaluation.baselines import GROUPS, baseline_of
 from learned_optimizer.evaluation.files import SUMMARY, TABLE
-from learned_optimizer.evaluation.summary import NEGLIGIBLE
-from learned_optimizer.experiments.figures import plot_overview
-from learned_optimizer.experiments.groups import group_of, title_of
-from learned_optimizer.experiments.results import read_measures
-from learned_optimizer.experiments.statistics import (
+from learned_optimizer.evaluation.statistics import (
     Interval,
     Pairs,
     geometric_mean,
     interquartile_mean,
     mean_difference,
 )
-from learned_optimizer.experiments.suite_table import format_suite
+from learned_optimizer.evaluation.summary import NEGLIGIBLE
 from learned_optimizer.files import replaced_file
 
 REFERENCE = "adam"

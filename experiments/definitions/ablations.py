@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from experiments.outcomes.results import Measures, one_by_one, ratio_of, read_measures
 from learned_optimizer.evaluation.files import TABLE
-from learned_optimizer.experiments.results import Measures, one_by_one, ratio_of, read_measures
 from learned_optimizer.files import replaced_file
 
 PREFIX = "ablation-"

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments import calibration
+from experiments.calibration import CALIBRATION
+from experiments.definitions.catalogue import EXPERIMENTS
+from experiments.experiment import Experiment
+from experiments.outcomes.figures import plot_beside_adam
+from experiments.outcomes.headline import folders_of, headline_of
+from experiments.outcomes.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
+from experiments.outcomes.suite import SUITE
+from experiments.outcomes.suite_table import describe_tasks
+from experiments.pages.readme import with_figures
 from learned_optimizer.evaluation.files import EPISODES, TABLE
-from learned_optimizer.experiments import calibration
-from learned_optimizer.experiments.calibration import CALIBRATION
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.figures import plot_beside_adam
-from learned_optimizer.experiments.generalization import SUITE
-from learned_optimizer.experiments.headline import folders_of, headline_of
-from learned_optimizer.experiments.readme import with_figures
-from learned_optimizer.experiments.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
-from learned_optimizer.experiments.suite_table import describe_tasks
-from learned_optimizer.experiments.table import EXPERIMENTS
 from learned_optimizer.files import replaced_file
 
 PAGE = "README.md"
@@ -44,7 +44,7 @@ the suites is from [calibration](calibration/README.md).
 
 Each folder of a comparison has `episodes.csv` (the losses and test metrics of every episode), `curves/` (the mean loss
 against the step, thinned, a file for each optimizer), `summary.csv`, `table.md`, and `run.json` (the command, its
-seed, versions, and the rates that were tried). `experiments.py report` writes these pages.
+seed, versions, and the rates that were tried). `python -m experiments report` writes these pages.
 """
 PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %."
 
@@ -169,4 +169,4 @@ def _making(folder: Path, experiment: Experiment) -> list[str]:
         f", and {len(records) - 1} more like it, which are in the parts' `run.json`." if records[1:] else "."
     )
     took = f"This took {minutes:.1f} minutes on two CPU cores, baselines that were taken over not counted."
-    return [f"    python experiments.py {folder.name}", f"{runs} {took} The code was at commit {commits}."]
+    return [f"    python -m experiments {folder.name}", f"{runs} {took} The code was at commit {commits}."]

@@ -32,7 +32,7 @@ def run_calibration(folder: Path, commit: str | None = None, smoke: bool = False
     with replaced_file(folder / TABLE) as path:
         table.to_csv(path, index=False, float_format="%.6g")
     with replaced_file(folder / "run.json") as path:
-        record = {"command": f"experiments.py {CALIBRATION}", "seed": 0, "commit": commit}
+        record = {"command": f"python -m experiments {CALIBRATION}", "seed": 0, "commit": commit}
         path.write_text(json.dumps(record, indent=2) + "\n")
     with replaced_file(folder / "README.md") as path:
         path.write_text(page(table))
@@ -53,7 +53,7 @@ def page(table: pd.DataFrame) -> str:
             "A final loss is divided by that of the best rate for its task. The median over tasks decides. On tasks",
             "that are learned by heart ratios are by the thousand, and would decide a mean alone.",
             "",
-            "    python experiments.py calibration",
+            "    python -m experiments calibration",
             "",
             f"The best rate is **{best_rate(table):g}**.",
             "",

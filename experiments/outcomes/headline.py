@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from experiments.experiment import Experiment
+from experiments.outcomes.results import one_by_one, outcome, ratio_of, read_measures
+from experiments.outcomes.suite import OVERVIEW
 from learned_optimizer.evaluation.files import RECORD
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.generalization import OVERVIEW
-from learned_optimizer.experiments.results import one_by_one, outcome, ratio_of, read_measures
-from learned_optimizer.experiments.statistics import Interval, geometric_mean
+from learned_optimizer.evaluation.statistics import Interval, geometric_mean
 
 
 class Headline(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from learned_optimizer.experiments.ablations import META_SEEDS, PREFIX, TECHNIQUES, tabulate_ablations
-from learned_optimizer.experiments.experiment import BASELINES, Experiment
-from learned_optimizer.experiments.generalization import summarize_suite
-from learned_optimizer.experiments.paper import FORMER_NOTE, GLOROT, MNIST
+from experiments.definitions.ablations import META_SEEDS, PREFIX, TECHNIQUES, tabulate_ablations
+from experiments.definitions.paper import FORMER_NOTE, GLOROT, MNIST
+from experiments.experiment import BASELINES, Experiment
+from experiments.outcomes.suite import summarize_suite
 from learned_optimizer.problems.suites import SUITES as TASK_SUITES
 
 # Of results from before `fit` left the average.

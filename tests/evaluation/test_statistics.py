@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from learned_optimizer.experiments.statistics import geometric_mean, interquartile_mean, mean_difference
+from learned_optimizer.evaluation.statistics import geometric_mean, interquartile_mean, mean_difference
 
 
 def test_the_geometric_mean_is_of_the_ratios_of_means():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.experiment import Experiment
+from experiments.outcomes.headline import folders_of, headline_of
+from experiments.outcomes.suite import OVERVIEW, SUITE
 from learned_optimizer.evaluation.baselines import GROUPS, NOTHING, baseline_of
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.generalization import OVERVIEW, SUITE
-from learned_optimizer.experiments.headline import folders_of, headline_of
 
 HELD_OUT = "held-out"
 # Experiments with a meta-trained preset that the first page shows.
