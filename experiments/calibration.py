@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from learned_optimizer.evaluation import markdown
 from learned_optimizer.evaluation.calibration import best_rate, calibrate
 from learned_optimizer.files import replaced_file
 from learned_optimizer.problems.suites import small_tasks
@@ -43,7 +44,8 @@ def run_calibration(folder: Path, commit: str | None = None, smoke: bool = False
 def page(table: pd.DataFrame) -> str:
     """The page of the experiment, from the table that `calibrate` makes."""
     medians, means, worst = (table.groupby("rate")["log_ratio"].agg(how).map(_exp) for how in ("median", "mean", "max"))
-    rows = [f"| {rate:g} | {medians[rate]:.3g} | {means[rate]:.3g} | {worst[rate]:.3g} |" for rate in means.index]
+    header = ["rate", "final loss / best: median of tasks", "geometric mean", "worst task"]
+    rows = [[f"{rate:g}", *(f"{column[rate]:.3g}" for column in (medians, means, worst))] for rate in means.index]
     return "\n".join(
         [
             f"# {CALIBRATION}",
@@ -57,9 +59,7 @@ def page(table: pd.DataFrame) -> str:
             "",
             f"The best rate is **{best_rate(table):g}**.",
             "",
-            "| rate | final loss / best: median of tasks | geometric mean | worst task |",
-            "| --- | --- | --- | --- |",
-            *rows,
+            markdown.table(header, rows),
             "",
         ]
     )
