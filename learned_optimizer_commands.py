@@ -1,4 +1,4 @@
-"""The commands `learned-optimizer-train`, `-evaluate` and `-experiments`; train.py and its like are the same.
+"""The commands `learned-optimizer-train` and `learned-optimizer-evaluate`; train.py and evaluate.py are the same.
 
 They stand beside the package, which imports TensorFlow, so that its start-up notes can be kept from the terminal.
 """
@@ -50,12 +50,4 @@ def evaluate() -> None:
     """Compares optimizers."""
     with quiet_start():
         from learned_optimizer.commands.evaluate import command
-    command()
-
-
-@naming_the_extra()
-def experiments() -> None:
-    """Runs the paper's experiments."""
-    with quiet_start():
-        from learned_optimizer.commands.experiments import command
     command()

@@ -10,8 +10,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks import optimizees as o
-from learned_optimizer import LearnedOptimizer
-from learned_optimizer import backend
+from learned_optimizer import LearnedOptimizer, backend
 from learned_optimizer.meta_training import Backpropagation, MetaTrainer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.rules import CoordinatewiseLSTM

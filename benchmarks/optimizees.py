@@ -60,7 +60,8 @@ def library_problem(name: str) -> Any:
 
         def sample(self, seed: Any) -> Any:
             # The state counts the steps, which say which minibatch is next.
-            return self.unflatten(ops.convert_to_tensor(initial_theta(self.parameter_shapes))), (ops.zeros((), "int32"),)
+            theta = ops.convert_to_tensor(initial_theta(self.parameter_shapes))
+            return self.unflatten(theta), (ops.zeros((), "int32"),)
 
         def batch(self, seed: Any) -> Any:
             return ()

@@ -15,7 +15,7 @@ from learned_optimizer import backend
 
 PACKAGE = Path(__file__).parent
 # What decides a result, from the top of the checkout: results, runs and documents do not.
-CODE = (f":/{PACKAGE.name}", ":(top,glob)*.py", ":/setup.cfg", ":/pyproject.toml")
+CODE = (f":/{PACKAGE.name}", ":/experiments", ":(top,glob)*.py", ":/setup.cfg", ":/pyproject.toml")
 DOCUMENTS = (":(top,exclude,glob)**/*.md",)
 # A preset's file, in which measurements are noted beside what decides a result.
 CARDED = "preset.json"
@@ -24,8 +24,8 @@ CARDED = "preset.json"
 def commit(package: Path = PACKAGE) -> str | None:
     """The commit of the checkout that a package belongs to, with a + if code was changed since.
 
-    Code is the package, the scripts at the top, setup.cfg and pyproject.toml. A result, a run, a document, or a table
-    that was noted on the card of a preset leaves a commit as clean as it was.
+    Code is the package, the experiments, the scripts at the top, setup.cfg and pyproject.toml. A result, a run, a
+    document, or a table that was noted on the card of a preset leaves a commit as clean as it was.
 
     Args:
         package: Folder of the package; this library if none is given.

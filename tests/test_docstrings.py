@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # Packages and modules that keep to it.
-NAMES = ["learned_optimizer", "benchmarks"]
+NAMES = ["learned_optimizer", "experiments", "benchmarks"]
 SECTION = re.compile(r"^(Args|Attributes|Arguments):$")
 ITEM = re.compile(r"^(\s+)\*{0,2}\w+(?:, \*{0,2}\w+)*(?: \([^)]*\))?: +(\w+)")
 FORBIDDEN = {"Of", "What", "That", "Whom", "How"}

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
+from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.problems.streams import batch, sample
 from learned_optimizer.unroll import start, unroll
-from learned_optimizer.problems import MLPClassifier
-from learned_optimizer.backend import make_seed
 
 NUM_STEPS = 12
 SEED = make_seed(11)

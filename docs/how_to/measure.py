@@ -15,7 +15,8 @@ from pathlib import Path
 import pandas as pd
 from measurements.common import Measurement, Table
 
-from learned_optimizer.evaluation.summary import half_width
+from learned_optimizer.evaluation.markdown import table as markdown_table
+from learned_optimizer.evaluation.statistics import half_width
 from learned_optimizer.files import replaced_file
 
 FOLDER = Path(__file__).parent
@@ -46,8 +47,7 @@ def markdown(results: pd.DataFrame, tables: Sequence[Table]) -> str:
 def _markdown(results: pd.DataFrame, table: Table) -> str:
     rows = list(table.rows)
     headings = list(table.metrics) if table.columns is None else list(dict.fromkeys(results[table.columns]))
-    lines = [table.title, ""] if table.title else []
-    lines += [f"| {' | '.join([*rows, *map(str, headings)])} |", "| --- " * (len(rows) + len(headings)) + "|"]
+    lines = []
     for key, group in results.groupby(rows, sort=False):
         cells = []
         for heading in headings:
@@ -56,8 +56,9 @@ def _markdown(results: pd.DataFrame, table: Table) -> str:
             else:
                 values = group.loc[group[table.columns] == heading, table.metrics[0]]
             cells.append(_cell(values.dropna(), table.digits))
-        lines.append(f"| {' | '.join([*map(str, key), *cells])} |")
-    return "\n".join(lines)
+        lines.append([*map(str, key), *cells])
+    title = f"{table.title}\n\n" if table.title else ""
+    return title + markdown_table([*rows, *map(str, headings)], lines)
 
 
 def _cell(values: pd.Series, digits: int) -> str:

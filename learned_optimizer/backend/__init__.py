@@ -39,7 +39,7 @@ if keras.backend.backend() == "tensorflow":
         versions,
     )
 elif keras.backend.backend() == "jax":
-    from learned_optimizer.backend.jax import (
+    from learned_optimizer.backend.jax import (  # type: ignore[assignment]
         OptimizerLoop,
         as_generator_state,
         draw_each,

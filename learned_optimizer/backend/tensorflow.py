@@ -204,7 +204,8 @@ class OptimizerLoop:
         for step in tf.range(num_steps):
             if self._factor is not None:
                 progress = tf.cast(step, tf.float32) / tf.cast(num_steps, tf.float32)
-                self._rate.assign(learning_rate * self._factor(progress))
+                rate: Any = self._rate
+                rate.assign(learning_rate * self._factor(progress))
             values = [variable.value for variable in self._variables]
             with tf.GradientTape() as tape:
                 loss, state = self._evaluate([tf.convert_to_tensor(value) for value in values], state, seed, step)

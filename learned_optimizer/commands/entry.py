@@ -57,8 +57,9 @@ def run(main: Callable[[], None], define_flags: Callable[[], None], usage: str |
 def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> None:
     """The same for a command that takes names beside its flags, and says itself what it needs."""
     define_flags()
+    own = (PACKAGE, define_flags.__module__.partition(".")[0])
     for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
-        if module.startswith(PACKAGE):
+        if module.startswith(own):
             for flag in module_flags:
                 # So that --help shows them.
                 flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)

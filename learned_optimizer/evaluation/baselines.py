@@ -16,7 +16,7 @@ RATES_PER_DECADE = 3
 # By what an optimizer is told of a task.
 GROUPS = ("nothing tuned", "one rate for all tasks", "tuned for each task", "tuned and told the end")
 NOTHING, ONE_RATE, TUNED, TOLD = GROUPS
-# The rate of Adam that is best for the tasks of meta-training together: `experiments.py calibration`.
+# The rate of Adam that is best for the tasks of meta-training together: `python -m experiments calibration`.
 CALIBRATED_RATE = 0.0046
 
 

@@ -108,9 +108,7 @@ class Episodes:
     def _values(self) -> list[Tensor]:
         return [backend.read(variable) for variable in self._variables]
 
-    def _evaluate(
-        self, parameters: Sequence[Tensor], state: Nest, seed: Tensor, step: Tensor
-    ) -> tuple[Tensor, Nest]:
+    def _evaluate(self, parameters: Sequence[Tensor], state: Nest, seed: Tensor, step: Tensor) -> tuple[Tensor, Nest]:
         return self.problem.loss(parameters, state, batch(self.problem, seed, step))
 
     def _test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:

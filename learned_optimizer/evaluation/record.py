@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from learned_optimizer.evaluation.measures import measure
-from learned_optimizer.evaluation.summary import half_width
+from learned_optimizer.evaluation.statistics import half_width
 
 # Points of a thinned curve: the noise of single minibatches would hide the lines beneath.
 MOST_POINTS = 250

@@ -6,26 +6,15 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from learned_optimizer.evaluation.markdown import aligned_table
 from learned_optimizer.evaluation.measures import measure
+from learned_optimizer.evaluation.statistics import Interval, half_width, lowest, ratio_of_means
 from learned_optimizer.evaluation.tuning import OBJECTIVES
 
-CONFIDENCE = 0.95
-# A loss below it is as good as 0: of a cross-entropy in float32 less is rounding. In a ratio it counts as this.
-NEGLIGIBLE = 1e-7
 # The milliseconds a step, and how names of metrics begin.
 STEP_TIME = "step_ms"
 METRICS = ("test_", "last_test_", STEP_TIME)
-
-
-def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Half the width of the mean's 95 % confidence interval, by Student's t; 0 for a single value."""
-    count = values.shape[axis]
-    if count < 2:
-        return np.zeros(np.delete(values.shape, axis))
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
-    return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
 
 
 def summarize(
@@ -69,34 +58,19 @@ def summarize_measures(
     rows: dict[str, dict[str, float]] = {label: {} for label in measures}
     for name in OBJECTIVES:
         values = {label: of_label[name] for label, of_label in measures.items()}
-        reference = min(baselines, key=lambda label: _or_infinite(values[label].mean()), default=None)
+        reference = lowest({label: values[label] for label in baselines})
         for label, value in values.items():
             row = rows[label]
             row[name] = value.mean()
             row[f"{name}_ci"] = float(half_width(value))
             if reference is not None:
-                ratio, low, high = ratio_of_means(value, values[reference])
-                row |= {f"{name}_ratio": ratio, f"{name}_ratio_low": low, f"{name}_ratio_high": high}
+                row |= ratio_of_means(value, values[reference]).columns(f"{name}_ratio")
     for label, of_label in measures.items():
         rows[label]["sum"] = (of_label["mean"] * of_label["steps"]).mean()
         rows[label]["diverged"] = of_label["diverged"].mean()
         for name, value in (metrics or {}).get(label, {}).items():
             rows[label] |= {name: value.mean(), f"{name}_ci": float(half_width(value))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("optimizer")
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def ratio_of_means(values: np.ndarray, reference: np.ndarray, samples: int = 2000) -> tuple[float, float, float]:
-    """mean(values) / mean(reference), of two `[episodes]` that are paired; and the ends of its 95 % interval."""
-    values, reference = np.maximum(values, NEGLIGIBLE), np.maximum(reference, NEGLIGIBLE)
-    index = np.random.default_rng(0).integers(len(values), size=(samples, len(values)))
-    ratios = values[index].mean(axis=1) / reference[index].mean(axis=1)
-    low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(values.mean() / reference.mean()), float(low), float(high)
-
-
-def _or_infinite(value: float) -> float:
-    return value if np.isfinite(value) else np.inf
 
 
 def _metric(row: pd.Series, name: str) -> str:
@@ -120,15 +94,7 @@ def format_table(summary: pd.DataFrame) -> str:
             f"{row['sum']:.4g}",
         ]
         if has_ratio:
-            cells += [
-                f"{row[f'{m}_ratio']:.3f} [{row[f'{m}_ratio_low']:.3f}, {row[f'{m}_ratio_high']:.3f}]"
-                for m in ("final", "mean")
-            ]
+            cells += [Interval.of_row(row, f"{name}_ratio").text() for name in OBJECTIVES]
         cells += [_metric(row, name) for name in metrics]
         lines.append(cells)
-    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
-    rule = ["-" * width for width in widths]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in [header, rule, *lines]
-    )
+    return aligned_table(header, lines)

@@ -138,11 +138,11 @@ class MetaTrainer:
         self.state = State()
         # φ = center + scale · s, in the estimator's coordinates s.
         self._center = preset_weights(self._initial)
-        scales = getattr(self.estimator, "scales", None)
-        self._scale = {name: self.estimator.scale(name) for name in self._center} if scales else {}
+        scaled = self.estimator.is_scaled
+        self._scale = {name: self.estimator.scale(name) for name in self._center} if scaled else {}
         self._variables = {
             name: keras.Variable(
-                np.zeros_like(value) if scales else value, dtype="float32", name=name.replace("/", "_")
+                np.zeros_like(value) if scaled else value, dtype="float32", name=name.replace("/", "_")
             )
             for name, value in self._center.items()
         }

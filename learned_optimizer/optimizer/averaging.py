@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from learned_optimizer.optimizer import backends, keras_private
+from learned_optimizer import keras_private
+from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import concatenate, scatter
 from learned_optimizer.optimizer.masked import unpack
 from learned_optimizer.optimizer.plan import Part, Plan

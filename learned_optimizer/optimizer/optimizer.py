@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from learned_optimizer.optimizer import backends, keras_private, summary
+from learned_optimizer import keras_private
+from learned_optimizer.optimizer import backends, summary
 from learned_optimizer.optimizer.averaging import average_offsets, restore_in_fit
 from learned_optimizer.optimizer.groups import Groups, Selector, as_preset
 from learned_optimizer.optimizer.learning_rate import checked_learning_rate, small_rates_allowed

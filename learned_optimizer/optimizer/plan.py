@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import keras
 
-from learned_optimizer.optimizer import backends, keras_private
+from learned_optimizer import keras_private
+from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import Block, partition
 from learned_optimizer.optimizer.groups import Groups, Member
 from learned_optimizer.optimizer.masked import masked_update, sizes_by_unit

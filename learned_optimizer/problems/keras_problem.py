@@ -154,10 +154,10 @@ class KerasProblem(Problem):
         loss, prediction, _ = self._call(parameters, state, self.test_data, training=False)
         metrics = {"test_loss": loss}
         y = self.test_data[1]
-        if ops.is_tensor(y) and ops.is_tensor(prediction) and len(prediction.shape) == len(y.shape) + 1:
-            if "int" in keras.backend.standardize_dtype(y.dtype):
-                predicted = ops.cast(ops.argmax(prediction, axis=-1), y.dtype)
-                metrics["test_accuracy"] = ops.mean(ops.cast(ops.equal(predicted, y), "float32"))
+        labels = ops.is_tensor(y) and "int" in keras.backend.standardize_dtype(y.dtype)
+        if labels and ops.is_tensor(prediction) and len(prediction.shape) == len(y.shape) + 1:
+            predicted = ops.cast(ops.argmax(prediction, axis=-1), y.dtype)
+            metrics["test_accuracy"] = ops.mean(ops.cast(ops.equal(predicted, y), "float32"))
         return metrics
 
     def _apply(self, parameters: Sequence[Tensor], state: Nest, x: Nest, training: bool) -> tuple[Any, Any, Any]:
@@ -168,9 +168,7 @@ class KerasProblem(Problem):
             return self.model.stateless_call(list(parameters), list(state), x, training=training, return_losses=True)
         return self.model.stateless_call(list(parameters), list(state), x, return_losses=True)
 
-    def _call(
-        self, parameters: Sequence[Tensor], state: Nest, batch: Nest, training: bool
-    ) -> tuple[Tensor, Any, Nest]:
+    def _call(self, parameters: Sequence[Tensor], state: Nest, batch: Nest, training: bool) -> tuple[Tensor, Any, Nest]:
         """The loss, what the model predicts, and the next non-trainable variables."""
         x, y, *sample_weight = batch
         prediction, next_state, penalties = self._apply(parameters, state, x, training)

@@ -46,4 +46,4 @@ def batch(problem: Problem, seed: Tensor, step: Tensor, validation: bool = False
 
 def batches(problem: Problem, seeds: Tensor, steps: Tensor, validation: bool = False) -> Nest:
     """The minibatches of episodes with seeds `[episodes, 2]`, each at its step, `[episodes]`."""
-    return backend.draw_each(lambda episode: batch(problem, *episode, validation), (seeds, steps))
+    return backend.draw_each(lambda pair: batch(problem, pair[0], pair[1], validation), (seeds, steps))

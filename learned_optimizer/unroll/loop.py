@@ -83,8 +83,8 @@ def unroll(
     evaluate = evaluator(problem, second_derivatives)
     drawn = draw(carry, groups, coordinate_fraction) if coordinate_fraction < 1 else []
     part_rules = [
-        GroupRule(group, episodes, remat=remat, drawn=num_drawn(group, coordinate_fraction)) if drawn else None
-        for group in groups
+        GroupRule(group, episodes, remat=remat, drawn=num_drawn(group, coordinate_fraction))
+        for group, _ in zip(groups, drawn, strict=False)
     ]
     full_phi = tree.map_structure(ops.stop_gradient, phi) if drawn else phi
     full_step = make_step(groups, make_rules(groups, episodes, remat=remat), full_phi, evaluate, clip_adjoint)
@@ -96,7 +96,7 @@ def unroll(
         loss, gradient = carry.loss, carry.gradient
         if validation:
             loss, gradient, _ = evaluate(carry.theta, before.problem_state, carry.seeds, carry.step, validation=True)
-        for k, (part, part_rule) in enumerate(zip(drawn, part_rules, strict=False)):
+        for k, (part, part_rule) in enumerate(zip(drawn, part_rules, strict=True)):
             seen = part.take(before.gradient), part_theta[k], before.loss
             update, part_state[k] = part_rule(*seen, part_state[k], phi[k])
             part_theta[k] += update

@@ -106,7 +106,8 @@ def updates(
     groups: Sequence[ParameterGroup], rules: Sequence[GroupRule], phi: Sequence[Weights], carry: Carry
 ) -> tuple[list[Tensor], State]:
     """The update of each group, `[episodes, size]`, and the next state of all rules."""
-    found, rule_state = [], ()
+    found: list[Tensor] = []
+    rule_state: State = ()
     for group, rule, weights, state in zip(groups, rules, phi, part_state(groups, carry.rule_state), strict=True):
         update, state = rule(group.take(carry.gradient), group.take(carry.theta), carry.loss, state, weights)
         found.append(update)

@@ -1,7 +1,5 @@
 """One rate for all tasks, against the same by hand, and the committed one."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -13,7 +11,6 @@ from learned_optimizer.evaluation import best_rate, calibrate
 from learned_optimizer.evaluation.baselines import CALIBRATED_RATE
 from learned_optimizer.evaluation.calibration import EXPONENTS
 from learned_optimizer.evaluation.episodes import Episodes
-from learned_optimizer.experiments.calibration import page
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.problems.streams import CALIBRATION, make_seeds
 
@@ -44,12 +41,3 @@ def test_the_committed_table_is_where_the_rate_of_the_baseline_comes_from():
     folder = ROOT / "results" / "calibration"
     table = pd.read_csv(folder / "calibration.csv")
     assert best_rate(table) == pytest.approx(CALIBRATED_RATE)
-    assert (folder / "README.md").read_text() == page(table)
-
-
-def test_the_command(tmp_path):
-    command = [sys.executable, "experiments.py", "calibration", "--smoke", f"--out={tmp_path}"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "The rate that is best for all of them is" in result.stdout
-    assert len(pd.read_csv(tmp_path / "calibration" / "calibration.csv")) == 2 * len(EXPONENTS)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from learned_optimizer.evaluation import format_table, plot_curves, summarize
 from learned_optimizer.evaluation.plots import draw_curves, name_band
-from learned_optimizer.evaluation.summary import half_width, ratio_of_means
+from learned_optimizer.evaluation.statistics import half_width, ratio_of_means
 
 
 @pytest.fixture

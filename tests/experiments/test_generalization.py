@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.outcomes.groups import group_of
+from experiments.outcomes.suite import Suite, overview_of, summarize_suite
+from experiments.outcomes.suite_table import describe_tasks
 from learned_optimizer.evaluation import Comparison, summarize
 from learned_optimizer.evaluation.files import save_comparison
 from learned_optimizer.evaluation.tuning import Tuned
-from learned_optimizer.experiments.generalization import Suite, overview_of, summarize_suite
-from learned_optimizer.experiments.groups import group_of
-from learned_optimizer.experiments.suite_table import describe_tasks
 
 
 def write_task(folder, curves, metrics=None):

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.definitions import EXPERIMENTS
+from experiments.outcomes.suite import OVERVIEW, SUITE, summarize_suite
+from experiments.pages import write_report
+from experiments.pages.readme import blocks, with_figures
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.evaluation.summary import summarize_measures
-from learned_optimizer.experiments import EXPERIMENTS, write_report
-from learned_optimizer.experiments.generalization import OVERVIEW, SUITE, summarize_suite
-from learned_optimizer.experiments.readme import blocks, with_figures
 from learned_optimizer.problems.suites import SUITES as TASK_SUITES
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def test_the_page_of_an_experiment_has_the_papers_losses_beside_those_of_its_lst
     ]
     assert [row[2] for row in rows] == ["0.11 / 0.13", "0.047 / 0.066", "", ""]
     assert rows[0][3].replace("1.01", "1").replace("2.01", "2") == "1 / 2 (Adam)"
-    assert page.startswith("# cifar2\n\n**Confirmed.** ") and "python experiments.py cifar2" in page
+    assert page.startswith("# cifar2\n\n**Confirmed.** ") and "python -m experiments cifar2" in page
 
 
 def test_the_committed_pages_are_what_the_committed_results_give(tmp_path):

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from experiments.outcomes.ablations import tabulate_techniques
+from experiments.outcomes.results import num_steps, one_by_one, ratio_at, ratio_of, read_measures
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.files import save_comparison
 from learned_optimizer.evaluation.measures import measure
-from learned_optimizer.experiments.ablations import tabulate_ablations
-from learned_optimizer.experiments.results import num_steps, one_by_one, ratio_at, ratio_of, read_measures
+
+TECHNIQUES = {"ablation-base": "nothing", "ablation-log": "the sum of logarithms", "ablation-ema": "not measured"}
 
 
 def constant_curves(steps=20, **losses):
@@ -32,9 +34,9 @@ def test_measures_are_read_as_they_were(tmp_path):
 def test_the_best_baseline_is_compared_with():
     curves = constant_curves(**{"mine": 1.0, "Adam (0.1)": 3.0, "NAG (1)": 2.0})
     ratio = ratio_of(measures_of(curves), "final")
-    assert (ratio.baseline, ratio.outcome) == ("NAG (1)", "lower")
-    assert ratio.ratio == pytest.approx(curves["mine"].mean() / curves["NAG (1)"].mean())
-    assert ratio.low <= ratio.ratio <= ratio.high
+    assert (ratio.baseline, ratio.ratio.outcome) == ("NAG (1)", "lower")
+    assert ratio.ratio.value == pytest.approx(curves["mine"].mean() / curves["NAG (1)"].mean())
+    assert ratio.ratio.low <= ratio.ratio.value <= ratio.ratio.high
     assert ratio_of(measures_of(curves), "mean").ratio == pytest.approx(ratio.ratio)
 
 
@@ -43,7 +45,7 @@ def test_a_step_is_compared_by_the_ten_that_end_there():
     measures = measures_of({"mine": ramp, "SGD (1)": ramp + 1})
     assert ratio_at(measures, 20)[:2] == (14.5, 15.5)
     assert ratio_at(measures, 30)[:2] == (24.5, 25.5)
-    assert ratio_at(measures_of({"mine": ramp + 2, "SGD (1)": ramp}), 20).outcome == "higher"
+    assert ratio_at(measures_of({"mine": ramp + 2, "SGD (1)": ramp}), 20).ratio.outcome == "higher"
     with pytest.raises(ValueError, match="one of 20, 30. Received: 25"):
         ratio_at(measures, 25)
 
@@ -60,7 +62,7 @@ def test_each_learned_optimizer_is_compared_alone():
         "mine": ["mine", "Adam (0.1)"],
         "other": ["other", "Adam (0.1)"],
     }
-    assert ratio_of(apart["other"], "final").outcome == "higher"
+    assert ratio_of(apart["other"], "final").ratio.outcome == "higher"
 
 
 def test_a_baseline_that_diverged_is_not_the_best():
@@ -71,10 +73,10 @@ def test_a_baseline_that_diverged_is_not_the_best():
 def test_each_technique_is_compared_with_the_best_baseline(tmp_path):
     curves = {"runs/ablation-base": 2.0, "Adam (0.1)": 2.0, "runs/ablation-log": 1.0, "NAG (1)": 4.0}
     save_comparison(tmp_path / "relu", Comparison(constant_curves(**curves), {}), {})
-    tabulate_ablations(tmp_path)
+    tabulate_techniques(tmp_path, TECHNIQUES, meta_seeds=3)
     *_, base, log = (tmp_path / "table.md").read_text().splitlines()
-    assert base.startswith("| RNNprop on digits") and "| 1.000 (" in base
-    assert log.startswith("| the sum of logarithms") and "| 0.50" in log
+    assert base.startswith("| nothing |") and "| 1.000 (" in base
+    assert log.startswith("| the sum of logarithms |") and "| 0.50" in log
 
 
 def test_the_spread_of_meta_trainings_is_that_of_the_episodes_they_took_in_turn(tmp_path):
@@ -82,7 +84,7 @@ def test_the_spread_of_meta_trainings_is_that_of_the_episodes_they_took_in_turn(
     learned = np.tile(of_seeds, 3)[:, None] * np.ones((9, 20))
     curves = {"runs/ablation-base": learned, "Adam (0.1)": np.full((9, 20), 2.0)}
     save_comparison(tmp_path / "relu", Comparison(curves, {}), {})
-    tabulate_ablations(tmp_path)
+    tabulate_techniques(tmp_path, TECHNIQUES, meta_seeds=3)
     assert "| 1.000 (0.500 – 1.500) |" in (tmp_path / "table.md").read_text()
 
 

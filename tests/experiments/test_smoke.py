@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from learned_optimizer.experiments import EXPERIMENTS
-from learned_optimizer.experiments.experiment import Experiment
+from experiments.definitions import EXPERIMENTS
+from experiments.experiment import Experiment
 from learned_optimizer.problems import DatasetUnavailableError, load_images
 from learned_optimizer.problems.suites import TASKS
 
@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "experiments.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "experiments", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def needs(problem):
@@ -72,9 +73,7 @@ def test_rivals_that_were_not_meta_trained_stay_as_they_are_shipped(retrain, exp
 @pytest.mark.parametrize(("smoke", "seeds"), [(False, ("0", "1")), (True, ("0",))])
 def test_each_seed_goes_on_from_the_run_of_the_same_seed(smoke, seeds, tmp_path, monkeypatch):
     commands = []
-    monkeypatch.setattr(
-        "learned_optimizer.experiments.experiment.run_command", lambda *command: commands.append(command)
-    )
+    monkeypatch.setattr("experiments.experiment.run_command", lambda *command: commands.append(command))
     training = {"first": ("--rule=RNNprop",), "then": ("--initial_preset=first", "--meta_loss=log")}
     folder = Experiment("", "then", (), meta_seeds=2).meta_train("then", training, tmp_path, smoke)
     assert folder == str(tmp_path / "then")

@@ -47,10 +47,8 @@ def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatc
     estimates = []
     # Two episodes of six coordinates.
     for chosen in ([0, 3, 4, 7, 8, 10], [1, 2, 5, 6, 9, 11]):
-        monkeypatch.setattr(
-            "learned_optimizer.unroll.loop.draw",
-            lambda *_, d=np.array(chosen, "int32"): [Drawn(ops.convert_to_tensor(d), ops.convert_to_tensor(d), 2.0)],
-        )
+        index = ops.convert_to_tensor(np.array(chosen, "int32"))
+        monkeypatch.setattr("learned_optimizer.unroll.loop.draw", lambda *_, i=index: [Drawn(i, i, 2.0)])
         half_losses, half_theta, estimate = meta_gradient(0.5)
         np.testing.assert_allclose(half_losses, losses, rtol=1e-6)
         np.testing.assert_allclose(half_theta, theta, rtol=1e-6)

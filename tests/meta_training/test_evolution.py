@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from learned_optimizer import Preset
-from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.shares import join_weights, shares_of
 from learned_optimizer.meta_training.unroll import advance, perturb, start, unroll
-from learned_optimizer.problems import MLPClassifier, Quadratic
+
+from learned_optimizer import Preset
 from learned_optimizer.backend import make_seed
+from learned_optimizer.meta_training import MetaTrainer
+from learned_optimizer.problems import MLPClassifier, Quadratic
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, RNNprop
 
 SEEDS = tf.stack([make_seed(1), make_seed(1), make_seed(2), make_seed(2)])

@@ -6,8 +6,8 @@ from keras import ops
 from reference import gradient_of
 
 from learned_optimizer import LearnedOptimizer, Preset
-from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.backend import make_seed
+from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.meta_training import Backpropagation, MetaTrainer
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights, with_weights
 from learned_optimizer.problems import MLPClassifier

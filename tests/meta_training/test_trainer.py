@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import MetaTrainer
 from learned_optimizer.meta_training.schedule import make_schedule
-from learned_optimizer.unroll import start, unroll
 from learned_optimizer.problems import Quadratic
-from learned_optimizer.backend import make_seed
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
+from learned_optimizer.unroll import start, unroll
 
 RULE = CoordinatewiseLSTM((4,), preprocessing="none")
 EPOCHS, ROUNDS = 3, 4

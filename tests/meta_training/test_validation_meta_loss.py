@@ -46,7 +46,9 @@ def test_it_is_the_loss_of_other_batches_along_the_same_path_and_so_is_its_gradi
     np.testing.assert_allclose(advance(smooth, RULE, weights, first, STEPS, validation=True)[0], losses, rtol=1e-9)
 
 
-@pytest.mark.parametrize("estimator", [Backpropagation(2, coordinate_fraction=0.5), EvolutionStrategies(unroll_length=2)])
+@pytest.mark.parametrize(
+    "estimator", [Backpropagation(2, coordinate_fraction=0.5), EvolutionStrategies(unroll_length=2)]
+)
 def test_meta_training_goes_by_it(estimator):
     problem = MLPClassifier("digits", (3,), batch_size=8, examples=200)
     trainer = MetaTrainer(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems import MLPClassifier, load_images
 from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import MLPClassifier, load_images
 from learned_optimizer.problems.classifier import ACTIVATIONS
 
 NUMPY_ACTIVATIONS = {

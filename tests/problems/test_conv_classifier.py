@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.unroll import start
-from learned_optimizer.problems import ConvClassifier, MLPClassifier, load_images
 from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import ConvClassifier, MLPClassifier, load_images
 from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.unroll import start
 
 
 def keras_model(problem, parameters):

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.unroll import start
-from learned_optimizer.problems import KerasProblem
 from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import KerasProblem
 from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.unroll import start
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
 

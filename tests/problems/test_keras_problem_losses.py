@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems import KerasProblem
 from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import KerasProblem
 
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
 NAMED = {"size": "mse", "class": CROSS_ENTROPY}

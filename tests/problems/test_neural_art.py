@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems import NeuralArt
 from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import NeuralArt
 from learned_optimizer.problems.features import load_features
 from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized
 

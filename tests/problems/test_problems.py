@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic, RandomScaling
 from learned_optimizer.backend import make_seed
+from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic, RandomScaling
 
 
 def small_model():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.unroll import start, unroll
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.suites import small_tasks
 from learned_optimizer.rules import AdaptiveMLP
+from learned_optimizer.unroll import start, unroll
 
 SEEDS = tf.stack([make_seed(1), make_seed(2)])
 

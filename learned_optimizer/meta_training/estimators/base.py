@@ -110,6 +110,16 @@ class Estimator(abc.ABC):
                 "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
             )
 
+    def scale(self, name: str) -> Any:
+        """The scale D of an array of φ = φ_0 + D s, where s is what the meta-optimizer moves."""
+        del name
+        return 1.0
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether any scale is not 1."""
+        return False
+
     def num_steps(self, episode_length: int) -> int:
         """The steps of an unroll."""
         return self.unroll_length or episode_length
@@ -123,6 +133,7 @@ class CompiledByLength:
         self._compiled: dict[int, Callable[..., Any]] = {}
 
     def __call__(self, num_steps: int, *arguments: Any) -> Any:
+        """Calls the function."""
         if num_steps not in self._compiled:
             self._compiled[num_steps] = backend.jit(functools.partial(self._function, num_steps), self._fused)
         return self._compiled[num_steps](*arguments)

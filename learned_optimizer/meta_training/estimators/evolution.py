@@ -89,8 +89,13 @@ class EvolutionStrategies(Estimator):
         return _Task(self, problem, groups, objective)
 
     def scale(self, name: str) -> Any:
-        """The scale of an array of φ."""
+        """The scale D of an array of φ."""
         return np.asarray((self.scales or {}).get(name, 1.0), "float32")
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether any scale is given."""
+        return bool(self.scales)
 
 
 class Block(NamedTuple):
@@ -121,7 +126,9 @@ class _Task(Task):
         self._advance = backend.subroutine(loop, fused=compiled)
         self._start = backend.jit(functools.partial(start, problem, groups))
         self._run = CompiledByLength(self._run_block)
-        self._combine = backend.jit(functools.partial(combine, differences=estimator.differences, sigma=estimator.sigma))
+        self._combine = backend.jit(
+            functools.partial(combine, differences=estimator.differences, sigma=estimator.sigma)
+        )
 
     def start(self, seeds: Tensor) -> list[Block]:
         """Begins episodes, of which two and two have the same seed."""
@@ -173,7 +180,7 @@ def draw_noise(phi: Mapping[str, Tensor], seeds: Tensor, step: Tensor | None = N
 
 
 def perturbed(phi: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The φ of each episode, `[episodes, …]`: φ plus the noise for the first of each pair, and less it for the other."""
+    """The φ of each episode, `[episodes, …]`: φ plus the noise for the first of a pair, less it for the other."""
     signed = {name: ops.stack([value, -value], axis=1) for name, value in noise.items()}
     return {name: value + ops.reshape(signed[name], (-1, *value.shape)) for name, value in phi.items()}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from learned_optimizer.evaluation.baselines import GROUPS
+from learned_optimizer.evaluation.markdown import table
+from learned_optimizer.evaluation.statistics import Interval
 
 LEGEND = (
     "Ratios are to Adam with a rate tuned for each task; below 1 is better. "
@@ -37,7 +39,7 @@ def format_suite(overview: pd.DataFrame) -> str:
         "time a step": lambda row: _number(row, "step_ms"),
         "tasks": lambda row: f"{row['tasks']:g}",
     }
-    return "\n".join([LEGEND, "", *_table(overview, training), "", *_table(overview, test), ""])
+    return "\n".join([LEGEND, "", _table(overview, training), "", _table(overview, test), ""])
 
 
 def describe_tasks(suite: pd.DataFrame, optimizer: str) -> str:
@@ -63,19 +65,18 @@ def describe_tasks(suite: pd.DataFrame, optimizer: str) -> str:
     return " ".join(sentences)
 
 
-def _table(overview: pd.DataFrame, columns: dict) -> list[str]:
+def _table(overview: pd.DataFrame, columns: dict) -> str:
     """The rows by group; columns in which no row has anything are left out."""
     cells = {title: [make(row) for make in columns.values()] for title, row in overview.iterrows()}
     there = [number for number in range(len(columns)) if any(row[number] for row in cells.values())]
     header = ["optimizer", *(list(columns)[number] for number in there)]
-    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
+    rows: list[list[str] | str] = []
     for group in GROUPS:
         titles = overview.index[overview["group"] == group]
         if len(titles):
-            lines.append("| **" + group + "** |" + " |" * len(there))
-        for title in titles:
-            lines.append("| " + " | ".join([str(title), *(cells[title][number] for number in there)]) + " |")
-    return lines
+            rows.append(f"**{group}**")
+        rows += [[str(title), *(cells[title][number] for number in there)] for title in titles]
+    return table(header, rows)
 
 
 def _number(row: pd.Series, name: str) -> str:
@@ -83,9 +84,7 @@ def _number(row: pd.Series, name: str) -> str:
 
 
 def _interval(row: pd.Series, name: str) -> str:
-    if pd.isna(row.get(name)):
-        return ""
-    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+    return "" if pd.isna(row.get(name)) else Interval.of_row(row, name).text()
 
 
 def _count(row: pd.Series, of: str, default: str) -> str:

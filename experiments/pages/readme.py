@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.experiment import Experiment
+from experiments.outcomes.headline import folders_of, headline_of
+from experiments.outcomes.suite import OVERVIEW, SUITE
 from learned_optimizer.evaluation.baselines import GROUPS, NOTHING, baseline_of
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.generalization import OVERVIEW, SUITE
-from learned_optimizer.experiments.headline import folders_of, headline_of
+from learned_optimizer.evaluation.markdown import table
+from learned_optimizer.evaluation.statistics import Interval
 
 HELD_OUT = "held-out"
 # Experiments with a meta-trained preset that the first page shows.
@@ -54,23 +56,23 @@ def blocks(results: Path, experiments: Mapping[str, Experiment]) -> dict[str, st
 def _held_out(overview: pd.DataFrame) -> str:
     """A table of the optimizers on the held-out suite, by group."""
     columns = {
-        "final loss": lambda row: _interval(row, "final_geometric"),
+        "final loss": lambda row: Interval.of_row(row, "final_geometric").text(2),
         "middle half": lambda row: f"{row['final_interquartile']:.2f}",
         "mean loss": lambda row: f"{row['mean_geometric']:.2f}",
-        "test loss": lambda row: _interval(row, "test_loss"),
+        "test loss": lambda row: Interval.of_row(row, "test_loss").text(2),
         "time a step": lambda row: f"{row['step_ms']:.1f}",
         "`general` ends lower on": _wins,
         "diverged": lambda row: f"{row['diverged']:.0%}",
     }
-    lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    lines: list[list[str] | str] = []
     for group in GROUPS:
         rows = overview[overview["group"] == group].sort_values("final_geometric")
         if len(rows):
-            lines.append(f"| *{group}* |" + " |" * len(columns))
+            lines.append(f"*{group}*")
         for title, row in rows.iterrows():
             name = title if baseline_of(str(title)) else f"**`{title}`**"
-            lines.append("| " + " | ".join([str(name), *(make(row) for make in columns.values())]) + " |")
-    return "\n".join(lines)
+            lines.append([str(name), *(make(row) for make in columns.values())])
+    return table(["", *columns], lines)
 
 
 def _place(overview: pd.DataFrame) -> str:
@@ -109,19 +111,15 @@ def _losses(suite: pd.DataFrame, overview: pd.DataFrame) -> str:
 
 def _meta_trained(results: Path, experiments: Mapping[str, Experiment]) -> str:
     """A row an experiment with a meta-trained preset."""
-    lines = ["| the paper's claim, or ours | here | ratio | to |", "| --- | --- | --- | --- |"]
+    rows = []
     for name in SHOWN:
         folder = results / name
         if folders_of(folder, experiments[name]):
             headline = headline_of(folder, experiments[name])
-            ratio = "" if headline.ratio is None else "{:.3f} [{:.3f}, {:.3f}]".format(*headline.ratio)
+            ratio = "" if headline.ratio is None else headline.ratio.text()
             claim = f"[{experiments[name].claim.rstrip('.')}](results/{name}/README.md)"
-            lines.append(f"| {claim} | {headline.verdict} | {ratio} | {headline.against.split(' (')[0]} |")
-    return "\n".join(lines)
-
-
-def _interval(row: pd.Series, name: str) -> str:
-    return f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+            rows.append([claim, headline.verdict, ratio, headline.against.split(" (")[0]])
+    return table(["the paper's claim, or ours", "here", "ratio", "to"], rows)
 
 
 def _wins(row: pd.Series) -> str:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from experiments.experiment import Experiment
+from experiments.outcomes.results import one_by_one, ratio_of, read_measures
+from experiments.outcomes.suite import OVERVIEW
 from learned_optimizer.evaluation.files import RECORD
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.generalization import OVERVIEW
-from learned_optimizer.experiments.results import one_by_one, outcome, ratio_of, read_measures
-from learned_optimizer.experiments.statistics import Interval, geometric_mean
+from learned_optimizer.evaluation.statistics import Interval, geometric_mean
 
 
 class Headline(NamedTuple):
@@ -39,8 +39,8 @@ def headline_of(folder: Path, experiment: Experiment) -> Headline:
         return Headline("see the page", None, "")
     if (folder / OVERVIEW).exists():
         row = pd.read_csv(folder / OVERVIEW, index_col="optimizer").iloc[0]
-        interval = Interval(*(float(row[f"final_geometric{end}"]) for end in ("", "_low", "_high")))
-        return Headline(outcome(interval.low, interval.high), interval, f"tuned Adam, {row['tasks']:g} tasks")
+        interval = Interval.of_row(row, "final_geometric")
+        return Headline(interval.outcome, interval, f"tuned Adam, {row['tasks']:g} tasks")
     folders = folders_of(folder, experiment)
     ratios, pairs = [], {}
     for part in folders:
@@ -50,11 +50,11 @@ def headline_of(folder: Path, experiment: Experiment) -> Headline:
         learned, best = next(iter(measures)), ratio.baseline
         pairs[part.name] = measures[learned]["final"], measures[best]["final"]
     if len(ratios) == 1:
-        interval, against = Interval(ratios[0].ratio, ratios[0].low, ratios[0].high), ratios[0].baseline
+        interval, against = ratios[0].ratio, ratios[0].baseline
     else:
         interval, against = geometric_mean(pairs, of_tasks=False), f"the best baseline, {len(pairs)} networks"
-    verdict = _verdict({ratio.outcome for ratio in ratios}, experiment.claimed)
-    return Headline(verdict or outcome(interval.low, interval.high), interval, against)
+    verdict = _verdict({ratio.ratio.outcome for ratio in ratios}, experiment.claimed)
+    return Headline(verdict or interval.outcome, interval, against)
 
 
 def _verdict(outcomes: set[str], claimed: str | None) -> str:

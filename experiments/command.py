@@ -1,4 +1,4 @@
-"""Repeats the experiments of the paper: experiments.py NAME ..., experiments.py list, experiments.py report."""
+"""The command: python -m experiments NAME ..., python -m experiments list, python -m experiments report."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def define_flags() -> None:
 
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
+    from experiments.calibration import CALIBRATION, run_calibration
+    from experiments.definitions import EXPERIMENTS, TRAINING
+    from experiments.pages import write_report
     from learned_optimizer import presets
-    from learned_optimizer.experiments import EXPERIMENTS, TRAINING, write_report
-    from learned_optimizer.experiments.calibration import CALIBRATION, run_calibration
 
     values = flags.FLAGS
     unknown = set(names) - set(EXPERIMENTS) - {"list", "report", CALIBRATION}
@@ -60,5 +61,5 @@ def main(names: list[str]) -> None:
 
 
 def command() -> None:
-    """The console script."""
+    """Parses the command line and runs what it names."""
     run_on_names(main, define_flags)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.outcomes.results import num_steps, ratio_of, read_measures
 from learned_optimizer.evaluation.baselines import BASELINES, baseline_of
 from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.evaluation.files import EPISODES, load_comparison, read_curves
 from learned_optimizer.evaluation.plots import draw_curves, save_figure
-from learned_optimizer.experiments.results import num_steps, ratio_of, read_measures
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.streams import TEST, make_seeds, sample

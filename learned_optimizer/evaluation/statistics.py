@@ -1,4 +1,4 @@
-"""Means of ratios over the tasks of a suite, with intervals (Agarwal et al., 2021, arXiv:2108.13264)."""
+"""Means and ratios of losses with 95 % intervals, for one task and many (Agarwal et al., 2021, arXiv:2108.13264)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 QUARTILE, SAMPLES, CONFIDENCE = 0.25, 2000, 0.95
+# A loss below it is as good as 0: of a cross-entropy in float32 less is rounding. In a ratio it counts as this.
+NEGLIGIBLE = 1e-7
 # By task, two measures of the same episodes, `[episodes]` each: of an optimizer, and what it is compared with.
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -19,6 +23,63 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    @classmethod
+    def of_row(cls, row: pd.Series, name: str) -> Interval:
+        """The interval in the columns `name`, `name_low` and `name_high` of a table; NaN for those that it lacks."""
+        return cls(*(float(row.get(f"{name}{end}", np.nan)) for end in ("", "_low", "_high")))
+
+    def columns(self, name: str) -> dict[str, float]:
+        """The columns `name`, `name_low` and `name_high` of a table."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+    @property
+    def outcome(self) -> str:
+        """The verdict on a ratio: `"lower"`, `"higher"`, or `"no clear difference"` where 1 is within its interval."""
+        return "lower" if self.high < 1 else "higher" if self.low > 1 else "no clear difference"
+
+    def text(self, digits: int = 3) -> str:
+        """The interval as in `0.912 [0.874, 0.951]`.
+
+        Args:
+            digits: Number of digits after the point.
+        """
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+
+def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Half the width of the mean's 95 % confidence interval, by Student's t; 0 for a single value."""
+    count = values.shape[axis]
+    if count < 2:
+        return np.zeros(np.delete(values.shape, axis))
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
+    return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
+def lowest(values: Mapping[str, np.ndarray]) -> str | None:
+    """The label of the values with the least mean, `[episodes]` each; means that are not finite come last.
+
+    Returns:
+        The first of several that have it; None where there are no values.
+    """
+    means = {label: float(of_label.mean()) for label, of_label in values.items()}
+    return min(means, key=lambda label: means[label] if np.isfinite(means[label]) else np.inf, default=None)
+
+
+def ratio(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """mean(values) / mean(reference), over the last axis of both, which is of episodes."""
+    return values.mean(-1) / reference.mean(-1)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def ratio_of_means(values: np.ndarray, reference: np.ndarray) -> Interval:
+    """mean(values) / mean(reference), of two `[episodes]` that are paired, with a 95 % interval by a bootstrap.
+
+    Losses below 1e-7 count as 1e-7.
+    """
+    pair = np.maximum(values, NEGLIGIBLE), np.maximum(reference, NEGLIGIBLE)
+    return _interval(*_bootstrap({"": pair}, ratio, of_tasks=False))
+
 
 def geometric_mean(pairs: Pairs, of_tasks: bool = True) -> Interval:
     """The geometric mean over tasks of mean(values) / mean(reference), with a 95 % interval by a bootstrap.
@@ -28,9 +89,7 @@ def geometric_mean(pairs: Pairs, of_tasks: bool = True) -> Interval:
         of_tasks: Whether tasks are drawn as well as episodes, as if they came from a population of tasks. Otherwise
             the interval is for these tasks alone.
     """
-    estimate, drawn = _bootstrap(
-        pairs, lambda values, reference: np.log(values.mean(-1) / reference.mean(-1)), of_tasks
-    )
+    estimate, drawn = _bootstrap(pairs, lambda values, reference: np.log(ratio(values, reference)), of_tasks)
     return _interval(np.exp(estimate), np.exp(drawn))
 
 

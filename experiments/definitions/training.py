@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learned_optimizer.experiments.ablations import ABLATIONS
+from experiments.definitions.ablations import ABLATIONS
 
 _LOG = ("--meta_loss=log", "--monitor=val_log_loss")
 _ART_TRAINING = (

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments import calibration
+from experiments.calibration import CALIBRATION
+from experiments.definitions.catalogue import EXPERIMENTS
+from experiments.experiment import Experiment
+from experiments.outcomes.figures import plot_beside_adam
+from experiments.outcomes.headline import folders_of, headline_of
+from experiments.outcomes.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
+from experiments.outcomes.suite import SUITE
+from experiments.outcomes.suite_table import describe_tasks
+from experiments.pages.readme import with_figures
 from learned_optimizer.evaluation.files import EPISODES, TABLE
-from learned_optimizer.experiments import calibration
-from learned_optimizer.experiments.calibration import CALIBRATION
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.figures import plot_beside_adam
-from learned_optimizer.experiments.generalization import SUITE
-from learned_optimizer.experiments.headline import folders_of, headline_of
-from learned_optimizer.experiments.readme import with_figures
-from learned_optimizer.experiments.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
-from learned_optimizer.experiments.suite_table import describe_tasks
-from learned_optimizer.experiments.table import EXPERIMENTS
+from learned_optimizer.evaluation.markdown import table
 from learned_optimizer.files import replaced_file
 
 PAGE = "README.md"
@@ -34,9 +35,8 @@ Brackets hold 95 % intervals. The preset `general` was designed by hand, all oth
 Andrychowicz et al. (2016) the verdict says whether they hold. Otherwise it says where the preset stands, as far as the
 interval tells.
 
-| experiment | claim | verdict | ratio | to |
-| --- | --- | --- | --- | --- |
 """
+HEADER = ["experiment", "claim", "verdict", "ratio", "to"]
 FOOT = """
 A final loss is the mean of the last 10 steps. Test episodes are new to meta-training and to the tuning of rates.
 Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks. The one rate of Adam in
@@ -44,7 +44,7 @@ the suites is from [calibration](calibration/README.md).
 
 Each folder of a comparison has `episodes.csv` (the losses and test metrics of every episode), `curves/` (the mean loss
 against the step, thinned, a file for each optimizer), `summary.csv`, `table.md`, and `run.json` (the command, its
-seed, versions, and the rates that were tried). `experiments.py report` writes these pages.
+seed, versions, and the rates that were tried). `python -m experiments report` writes these pages.
 """
 PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %."
 
@@ -77,7 +77,7 @@ def write_report(results: Path, pictures: bool = True) -> Path:
     readme = results.resolve().parent / PAGE
     if readme.exists():
         _write(readme, with_figures(readme.read_text(), results, EXPERIMENTS))
-    return _write(results / PAGE, HEAD + "\n".join(rows) + "\n" + "".join(sections))
+    return _write(results / PAGE, HEAD + table(HEADER, rows) + "\n" + "".join(sections))
 
 
 def _write(path: Path, text: str) -> Path:
@@ -86,11 +86,10 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _row(folder: Path, experiment: Experiment) -> str:
+def _row(folder: Path, experiment: Experiment) -> list[str]:
     headline = headline_of(folder, experiment)
-    ratio = "" if headline.ratio is None else "{:.3f} [{:.3f}, {:.3f}]".format(*headline.ratio)
-    cells = [f"[{folder.name}]({folder.name}/{PAGE})", experiment.claim, headline.verdict, ratio, headline.against]
-    return "| " + " | ".join(cells) + " |"
+    ratio = "" if headline.ratio is None else headline.ratio.text()
+    return [f"[{folder.name}]({folder.name}/{PAGE})", experiment.claim, headline.verdict, ratio, headline.against]
 
 
 def _page(folder: Path, experiment: Experiment) -> str:
@@ -128,7 +127,7 @@ def _of_parts(folder: Path, experiment: Experiment) -> str:
         final, mean = _cells(ratio_of(measures, "final")), _cells(ratio_of(measures, "mean"))
         rows.append([f"[{part.name}]({part.name}/{TABLE})", *final, *mean[:2]])
     header = ["part", "final loss: ours / best", "ratio", "ours is", "mean loss: ours / best", "ratio"]
-    return _markdown(header, rows)
+    return table(header, rows)
 
 
 def _at_steps(folder: Path, experiment: Experiment) -> list[str]:
@@ -144,19 +143,15 @@ def _at_steps(folder: Path, experiment: Experiment) -> list[str]:
         rows.append([label, f"mean of {length}", "", *_cells(ratio_of(alone, "mean"))])
     header = ["preset", "loss at", "paper: LSTM / best", "ours / best", "ratio", "ours is"]
     if experiment.paper:
-        return [_markdown(header, rows), PAPER_NOTE]
-    return [_markdown(header[:2] + header[3:], [row[:2] + row[3:] for row in rows])]
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
+        return [table(header, rows), PAPER_NOTE]
+    return [table(header[:2] + header[3:], [row[:2] + row[3:] for row in rows])]
 
 
 def _cells(ratio: Ratio) -> list[str]:
     return [
         f"{ratio.learned:.3g} / {ratio.best:.3g} ({ratio.baseline.split(' (')[0]})",
-        f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
-        ratio.outcome,
+        ratio.ratio.text(),
+        ratio.ratio.outcome,
     ]
 
 
@@ -169,4 +164,4 @@ def _making(folder: Path, experiment: Experiment) -> list[str]:
         f", and {len(records) - 1} more like it, which are in the parts' `run.json`." if records[1:] else "."
     )
     took = f"This took {minutes:.1f} minutes on two CPU cores, baselines that were taken over not counted."
-    return [f"    python experiments.py {folder.name}", f"{runs} {took} The code was at commit {commits}."]
+    return [f"    python -m experiments {folder.name}", f"{runs} {took} The code was at commit {commits}."]

@@ -137,13 +137,13 @@ def _meta_train(
 
 
 def run_command(name: str, flags: Sequence[str]) -> None:
-    """Runs train.py or evaluate.py, wherever the library is installed, in a process of its own.
+    """Runs train.py or evaluate.py of this checkout in a process of its own.
 
     Raises:
         subprocess.CalledProcessError: If it fails.
     """
     print(f"\n$ python {shlex.join([f'{name}.py', *flags])}", flush=True)
     start = f"import sys; sys.argv[0] = '{name}.py'; import learned_optimizer_commands as c; c.{name}()"
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[1]
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
     subprocess.run([sys.executable, "-c", start, *flags], check=True, env=os.environ | {"PYTHONPATH": path})

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from experiments.outcomes.figures import plot_overview
+from experiments.outcomes.groups import group_of, title_of
+from experiments.outcomes.results import read_measures
+from experiments.outcomes.suite_table import format_suite
 from learned_optimizer.evaluation.baselines import GROUPS, baseline_of
 from learned_optimizer.evaluation.files import SUMMARY, TABLE
-from learned_optimizer.evaluation.summary import NEGLIGIBLE
-from learned_optimizer.experiments.figures import plot_overview
-from learned_optimizer.experiments.groups import group_of, title_of
-from learned_optimizer.experiments.results import read_measures
-from learned_optimizer.experiments.statistics import (
-    Interval,
+from learned_optimizer.evaluation.statistics import (
+    NEGLIGIBLE,
     Pairs,
     geometric_mean,
     interquartile_mean,
     mean_difference,
+    ratio,
 )
-from learned_optimizer.experiments.suite_table import format_suite
 from learned_optimizer.files import replaced_file
 
 REFERENCE = "adam"
@@ -124,18 +124,18 @@ def overview_of(suite: Suite) -> pd.DataFrame:
         row: dict[str, object] = {"group": group, "tasks": len(final)}
         for name in ("final", "mean"):
             pairs = suite.ratio_pairs(title, name)
-            row |= _columns(f"{name}_geometric", geometric_mean(pairs))
-            row |= _columns(f"{name}_interquartile", interquartile_mean(pairs))
+            row |= geometric_mean(pairs).columns(f"{name}_geometric")
+            row |= interquartile_mean(pairs).columns(f"{name}_interquartile")
         for name in ("at_100", "at_300", "step_ms"):
             if pairs := suite.ratio_pairs(title, name):
                 row[name] = geometric_mean(pairs).value
         if pairs := suite.ratio_pairs(title, "test_loss"):
-            row |= _columns("test_loss", geometric_mean(pairs))
+            row |= geometric_mean(pairs).columns("test_loss")
         if pairs := suite.ratio_pairs(title, "test_loss", title, "last_test_loss"):
-            row |= _columns("average", geometric_mean(pairs))
-            row["average_most"] = max(values.mean() / last.mean() for values, last in pairs.values())
+            row |= geometric_mean(pairs).columns("average")
+            row["average_most"] = max(ratio(values, last) for values, last in pairs.values())
         if pairs := suite.pairs(title, "test_accuracy"):
-            row |= _columns("accuracy", mean_difference(pairs))
+            row |= mean_difference(pairs).columns("accuracy")
         row |= _wins(suite.ratio_pairs(title, "final", default))
         row["diverged"] = np.concatenate([of_task[0] for of_task in suite.pairs(title, "diverged").values()]).mean()
         rows[title] = row
@@ -144,10 +144,6 @@ def overview_of(suite: Suite) -> pd.DataFrame:
 
 def _bounded(values: np.ndarray, most: float) -> np.ndarray:
     return np.clip(np.where(np.isfinite(values), values, most), NEGLIGIBLE, most)
-
-
-def _columns(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _wins(pairs: Pairs) -> dict[str, int]:
@@ -169,7 +165,7 @@ def _by_task(folder: Path, suite: Suite) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True).set_index(["task", "optimizer"])
     for name in ("final", "mean", "test_loss"):
         ratios = {
-            (task, title): values.mean() / reference.mean()
+            (task, title): ratio(values, reference)
             for title in suite.groups
             for task, (values, reference) in suite.ratio_pairs(title, name).items()
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 
-from learned_optimizer.experiments.experiment import Experiment
-from learned_optimizer.experiments.figures import plot_grid, plot_pictures
+from experiments.experiment import Experiment
+from experiments.outcomes.figures import plot_grid, plot_pictures
 
 MNIST = ("--problem=mnist",)
 GLOROT = ("--initialization=glorot",)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from learned_optimizer.evaluation.files import TABLE
-from learned_optimizer.experiments.results import Measures, one_by_one, ratio_of, read_measures
-from learned_optimizer.files import replaced_file
-
 PREFIX = "ablation-"
 # The number of seeds of each meta-training, since the outcome depends on the seed.
 META_SEEDS = 3
@@ -32,7 +26,7 @@ _VARIANTS: dict[str, tuple[str, ...]] = {
     "teacher": (*_DIGITS, _RNNPROP, "--estimator=imitation", "--teacher_learning_rate=0.01", *_SHARED),
     "imitation": (*_DIGITS, f"--initial_preset={PREFIX}teacher", _PART, *_SHARED),
 }
-TECHNIQUES = {
+_TITLES = {
     "base": "RNNprop on digits, back-propagation of the sum of losses",
     "lstm": "the LSTM in place of RNNprop",
     "random-scaling": "coordinates scaled at random, by e^-3 to e^3",
@@ -46,39 +40,7 @@ TECHNIQUES = {
     "nres": "evolution strategies in place of back-propagation",
     "imitation": "imitation of Adam as a warm start",
 }
+# By the name of the meta-training: its flags, and the title of what it shows.
 ABLATIONS = {f"{PREFIX}{name}": flags for name, flags in _VARIANTS.items()}
-
-
-def tabulate_ablations(folder: Path) -> None:
-    """Writes `table.md`: for each technique and task the final loss against that of the best tuned baseline.
-
-    In parentheses are the least and the greatest of the meta-trainings' own, each on the episodes that it has taken.
-
-    Args:
-        folder: Holds the results of each task in a folder of its name.
-    """
-    tasks = {path.parent.name: read_measures(path.parent) for path in sorted(folder.glob("*/run.json"))}
-    ratios = {task: _ratios(measures) for task, measures in tasks.items()}
-    header = ["changed", *(f"{task}, final / best" for task in tasks)]
-    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join(["---"] * len(header)) + " |"]
-    for name, technique in TECHNIQUES.items():
-        if any(name in row for row in ratios.values()):
-            lines.append("| " + " | ".join([technique, *(row[name] for row in ratios.values())]) + " |")
-    with replaced_file(folder / TABLE) as path:
-        path.write_text("\n".join(lines) + "\n")
-
-
-def _ratios(measures: Measures) -> dict[str, str]:
-    """A cell of the table by technique."""
-    episodes = min(len(of_label["final"]) for of_label in measures.values())
-    of_seeds = [
-        {label: {"final": of_label["final"][seed::META_SEEDS]} for label, of_label in measures.items()}
-        for seed in range(min(META_SEEDS, episodes))
-    ]
-    each = [{label: ratio_of(alone, "final").ratio for label, alone in one_by_one(part).items()} for part in of_seeds]
-    cells = {}
-    for label, alone in one_by_one(measures).items():
-        ratios = [of_seed[label] for of_seed in each]
-        ratio = ratio_of(alone, "final").ratio
-        cells[label.rpartition(PREFIX)[2]] = f"{ratio:.3f} ({min(ratios):.3f} – {max(ratios):.3f})"
-    return cells
+TECHNIQUES = {f"{PREFIX}{name}": title for name, title in _TITLES.items()}
+BASE = f"{PREFIX}base"

@@ -1,10 +1,44 @@
-"""Means of ratios over the tasks of a suite."""
+"""Means and ratios, with their intervals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from learned_optimizer.experiments.statistics import geometric_mean, interquartile_mean, mean_difference
+from learned_optimizer.evaluation.statistics import (
+    Interval,
+    geometric_mean,
+    interquartile_mean,
+    lowest,
+    mean_difference,
+    ratio_of_means,
+)
+
+
+def test_an_interval_is_read_back_from_its_columns():
+    interval = Interval(0.9, 0.85, 0.96)
+    assert Interval.of_row(pd.Series(interval.columns("test")), "test") == interval
+    assert np.isnan(Interval.of_row(pd.Series(interval.columns("test")), "other")).all()
+    assert interval.text() == "0.900 [0.850, 0.960]" and interval.text(1) == "0.9 [0.8, 1.0]"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"), [(0.8, 0.9, "lower"), (1.1, 1.3, "higher"), (0.9, 1.1, "no clear difference")]
+)
+def test_an_outcome_is_clear_where_the_interval_is_on_one_side_of_one(low, high, outcome):
+    assert Interval(1.0, low, high).outcome == outcome
+
+
+def test_the_lowest_mean_is_finite_where_there_is_one():
+    values = {"a": np.array([np.nan, 0.0]), "b": np.array([2.0, 2.0]), "c": np.array([-np.inf, 0.0])}
+    assert lowest(values) == "b" and lowest({"a": values["a"]}) == "a" and lowest({}) is None
+
+
+def test_the_ratio_of_one_task_is_its_geometric_mean():
+    values, reference = np.random.default_rng(4).uniform(1, 2, (2, 9))
+    one = geometric_mean({"task": (values, reference)}, of_tasks=False)
+    np.testing.assert_allclose(ratio_of_means(values, reference), one)
+    assert ratio_of_means(values, reference).value == pytest.approx(values.sum() / reference.sum())
 
 
 def test_the_geometric_mean_is_of_the_ratios_of_means():

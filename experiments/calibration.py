@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from learned_optimizer.evaluation import markdown
 from learned_optimizer.evaluation.calibration import best_rate, calibrate
 from learned_optimizer.files import replaced_file
 from learned_optimizer.problems.suites import small_tasks
@@ -32,7 +33,7 @@ def run_calibration(folder: Path, commit: str | None = None, smoke: bool = False
     with replaced_file(folder / TABLE) as path:
         table.to_csv(path, index=False, float_format="%.6g")
     with replaced_file(folder / "run.json") as path:
-        record = {"command": f"experiments.py {CALIBRATION}", "seed": 0, "commit": commit}
+        record = {"command": f"python -m experiments {CALIBRATION}", "seed": 0, "commit": commit}
         path.write_text(json.dumps(record, indent=2) + "\n")
     with replaced_file(folder / "README.md") as path:
         path.write_text(page(table))
@@ -43,7 +44,8 @@ def run_calibration(folder: Path, commit: str | None = None, smoke: bool = False
 def page(table: pd.DataFrame) -> str:
     """The page of the experiment, from the table that `calibrate` makes."""
     medians, means, worst = (table.groupby("rate")["log_ratio"].agg(how).map(_exp) for how in ("median", "mean", "max"))
-    rows = [f"| {rate:g} | {medians[rate]:.3g} | {means[rate]:.3g} | {worst[rate]:.3g} |" for rate in means.index]
+    header = ["rate", "final loss / best: median of tasks", "geometric mean", "worst task"]
+    rows = [[f"{rate:g}", *(f"{column[rate]:.3g}" for column in (medians, means, worst))] for rate in means.index]
     return "\n".join(
         [
             f"# {CALIBRATION}",
@@ -53,13 +55,11 @@ def page(table: pd.DataFrame) -> str:
             "A final loss is divided by that of the best rate for its task. The median over tasks decides. On tasks",
             "that are learned by heart ratios are by the thousand, and would decide a mean alone.",
             "",
-            "    python experiments.py calibration",
+            "    python -m experiments calibration",
             "",
             f"The best rate is **{best_rate(table):g}**.",
             "",
-            "| rate | final loss / best: median of tasks | geometric mean | worst task |",
-            "| --- | --- | --- | --- |",
-            *rows,
+            markdown.table(header, rows),
             "",
         ]
     )

@@ -11,7 +11,7 @@ import numpy as np
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.files import read_episodes
 from learned_optimizer.evaluation.measures import step_name
-from learned_optimizer.evaluation.summary import ratio_of_means
+from learned_optimizer.evaluation.statistics import Interval, lowest, ratio_of_means
 
 # Of each episode, `[episodes]`, by the optimizer's label and the measure's name; the learned optimizer is the first.
 Measures = Mapping[str, Mapping[str, np.ndarray]]
@@ -25,26 +25,12 @@ class Ratio(NamedTuple):
         best: The same of the baseline that has the least.
         baseline: Its label.
         ratio: `learned / best`.
-        low: The lower end of the ratio's interval.
-        high: The upper end of the ratio's interval.
     """
 
     learned: float
     best: float
     baseline: str
-    ratio: float
-    low: float
-    high: float
-
-    @property
-    def outcome(self) -> str:
-        """Whether the learned optimizer is lower, as far as the interval tells."""
-        return outcome(self.low, self.high)
-
-
-def outcome(low: float, high: float) -> str:
-    """The verdict on a ratio with an interval: `"lower"`, `"higher"` or `"no clear difference"`."""
-    return "lower" if high < 1 else "higher" if low > 1 else "no clear difference"
+    ratio: Interval
 
 
 def read_measures(folder: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -86,12 +72,15 @@ def one_by_one(measures: Measures) -> dict[str, Measures]:
 
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def ratio_of(measures: Measures, name: str) -> Ratio:
-    """Compares by a measure, such as `"final"` or `"mean"`: the first learned optimizer with the best baseline."""
+    """Compares by a measure, such as `"final"` or `"mean"`: the first learned optimizer with the best baseline.
+
+    Raises:
+        ValueError: If there is no baseline.
+    """
     values = {label: of_label[name] for label, of_label in measures.items()}
     learned = next(label for label in values if baseline_of(label) is None)
-    best = min(
-        (label for label in values if baseline_of(label)),
-        key=lambda label: np.nan_to_num(values[label].mean(), nan=np.inf),
-    )
-    ratio, low, high = ratio_of_means(values[learned], values[best])
-    return Ratio(float(values[learned].mean()), float(values[best].mean()), best, ratio, low, high)
+    best = lowest({label: of_label for label, of_label in values.items() if baseline_of(label)})
+    if best is None:
+        raise ValueError(f"There must be a baseline to compare with. Received: {list(values)}")
+    ratio = ratio_of_means(values[learned], values[best])
+    return Ratio(float(values[learned].mean()), float(values[best].mean()), best, ratio)

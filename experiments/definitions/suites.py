@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
-from learned_optimizer.experiments.ablations import META_SEEDS, PREFIX, TECHNIQUES, tabulate_ablations
-from learned_optimizer.experiments.experiment import BASELINES, Experiment
-from learned_optimizer.experiments.generalization import summarize_suite
-from learned_optimizer.experiments.paper import FORMER_NOTE, GLOROT, MNIST
+from experiments.definitions.ablations import BASE, META_SEEDS, TECHNIQUES
+from experiments.definitions.paper import FORMER_NOTE, GLOROT, MNIST
+from experiments.experiment import BASELINES, Experiment
+from experiments.outcomes.ablations import tabulate_techniques
+from experiments.outcomes.suite import summarize_suite
 from learned_optimizer.problems.suites import SUITES as TASK_SUITES
 
 # Of results from before `fit` left the average.
@@ -109,7 +111,7 @@ SUITES: dict[str, Experiment] = {
 OTHERS: dict[str, Experiment] = {
     "ablations": Experiment(
         "What each technique of meta-training gives, with one thing changed at a time.",
-        f"{PREFIX}base",
+        BASE,
         ("--problem=digits", "--test_episodes=21"),
         parts={
             "sigmoid": (),
@@ -117,14 +119,14 @@ OTHERS: dict[str, Experiment] = {
             "tanh-40-40": (*GLOROT, "--activation=tanh", "--hidden_sizes=40,40"),
             "500-steps": (*GLOROT, "--num_steps=500"),
         },
-        rivals=tuple(f"{PREFIX}{name}" for name in TECHNIQUES if name != "base"),
+        rivals=tuple(name for name in TECHNIQUES if name != BASE),
         minutes=100,
         meta_seeds=META_SEEDS,
         note="Each row is three meta-trainings of 300 rounds on digits, which differ in the seed. They take the test "
         "episodes in turn. In parentheses are the least and the greatest ratio of the three. `sigmoid` is the network "
         "of the meta-training, the others show what transfers. A meta-loss of other examples aims at the test loss, "
         "and is judged here by the training loss.",
-        finish=tabulate_ablations,
+        finish=functools.partial(tabulate_techniques, techniques=TECHNIQUES, meta_seeds=META_SEEDS),
     ),
     "digits": Experiment(
         "On digits, the smaller problem of the quick start, it ends lower than every tuned baseline.",
