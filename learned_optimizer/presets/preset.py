@@ -65,11 +65,7 @@ class Preset:
     @property
     def fingerprint(self) -> str:
         """The SHA-256 of φ: the same for the same numbers under the same names."""
-        digest = hashlib.sha256()
-        for name in sorted(self.weights):
-            digest.update(name.encode())
-            digest.update(self.weights[name].astype("<f4").tobytes())
-        return digest.hexdigest()
+        return _fingerprint(self.weights)
 
     def get_config(self) -> dict[str, Any]:
         """Rule and φ as JSON can hold them, φ as base64 of little-endian float32; of the card, the description."""
@@ -107,13 +103,15 @@ class Preset:
             groups = [
                 (selector, cls.from_config(member, custom_objects)) for selector, member in config.get("groups", [])
             ]
-            preset = cls(deserialize(config["rule"], custom_objects), weights, config.get("card", {}), groups)
+            rule = deserialize(config["rule"], custom_objects)
+            preset = cls(rule, rule.upgrade_weights(weights), config.get("card", {}), groups)
         except UnknownRuleError as error:
             raise PresetError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"The configuration of an optimizer holds no readable φ: {error}") from error
-        # Models that were saved by the first version state none.
-        if config.get("sha256", preset.fingerprint) != preset.fingerprint:
+        # It is that of φ as it was saved. Models that were saved by the first version state none.
+        saved = _fingerprint(weights)
+        if config.get("sha256", saved) != saved:
             raise PresetError("The φ in the configuration of an optimizer is damaged: its SHA-256 is another.")
         return preset
 
@@ -137,7 +135,8 @@ class Preset:
         if self.groups:
             config["groups"] = [selector for selector, _ in self.groups]
         with replaced_directory(directory) as temporary:
-            contiguous = {name: np.ascontiguousarray(value) for name, value in self.weights.items()}
+            # Not np.ascontiguousarray, which makes vectors of scalars.
+            contiguous = {name: np.asarray(value, order="C") for name, value in self.weights.items()}
             safetensors.numpy.save_file(contiguous, temporary / WEIGHTS)
             (temporary / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             (temporary / CARD).write_text(page(self.rule, self.card, self.fingerprint), encoding="utf-8")
@@ -184,12 +183,13 @@ class Preset:
                 (selector, cls.load(directory / GROUP_FOLDER.format(number), custom_objects))
                 for number, selector in selectors
             ]
-            preset = cls(deserialize(config["rule"], custom_objects), weights, config.get("card", {}), groups)
+            rule = deserialize(config["rule"], custom_objects)
+            preset = cls(rule, rule.upgrade_weights(weights), config.get("card", {}), groups)
         except PresetError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PresetError(f"{directory} does not fit this version: {error}") from error
-        if preset.fingerprint != config.get("sha256"):
+        if _fingerprint(weights) != config.get("sha256"):
             raise PresetError(f"{directory / WEIGHTS} is damaged: its SHA-256 is not the one in {CONFIG}.")
         # As it is written there: a later version of the rule may have more arguments. The first runs had no digest.
         digest = _digest(config["rule"], config.get("groups", []))
@@ -198,6 +198,14 @@ class Preset:
                 f"{directory / CONFIG} is damaged: the SHA-256 of its rule is not the one that it states."
             )
         return preset
+
+
+def _fingerprint(weights: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].astype("<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _digest(rule: Mapping[str, Any], selectors: Sequence[str | int]) -> str:

@@ -1,10 +1,10 @@
 """Update rules m(∇, h; φ)."""
 
+from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Observation, Rule
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
-from learned_optimizer.rules.mlp import AdaptiveMLP
 from learned_optimizer.rules.preprocessing import log_and_sign, normalized_moments
 from learned_optimizer.rules.registry import HANDMADE, RULES, deserialize, serialize
 

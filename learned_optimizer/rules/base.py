@@ -114,6 +114,14 @@ class Rule(abc.ABC):
             f"{type(self).__name__} has no variant for fine-tuning. Pass a smaller `learning_rate`, such as 0.2."
         )
 
+    def upgrade_weights(self, weights: Mapping[str, Any]) -> dict[str, Any]:
+        """Converts φ that an earlier version of the rule saved into the form of `weight_shapes`.
+
+        Presets and models call it when they are loaded. It leaves alone what it does not know, which `check_weights`
+        then refuses.
+        """
+        return dict(weights)
+
     def check_weights(self, weights: Mapping[str, Any]) -> None:
         """Raises `ValueError` unless `weights` has the names and shapes of `weight_shapes`."""
         expected = self.weight_shapes

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
+from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
-from learned_optimizer.rules.mlp import AdaptiveMLP
 
 RULES: dict[str, type[Rule]] = {
     "AdaptiveMLP": AdaptiveMLP,

@@ -6,6 +6,7 @@ import pytest
 from contract import X, Y, compiled, learned, losses, network, tensorwise, weights
 
 from learned_optimizer import LearnedOptimizer, SwapAverageWeights, recalibrate_batch_normalization
+from learned_optimizer.rules import AdaptiveMLP
 
 # Keras stores variables by np.array, of which NumPy 2 warns.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -22,12 +23,8 @@ def averaging(**arguments):
 
 def test_average_is_that_of_the_iterates():
     """By hand, from θ alone: θ = (1 − β) z + β x, and x is the mean of all z so far with weights that grow like t."""
-    rule = LearnedOptimizer().preset.rule
-    # Outputs of 0 have c = 2 / (t + 1) and β = 6 / 7.
-    phi = {name: np.zeros(shape, "float32") for name, shape in rule.weight_shapes.items()}
-    phi["coordinate/output/bias"][0] = 1
-    preset = LearnedOptimizer(rule).preset
-    optimizer = LearnedOptimizer(type(preset)(rule, phi))
+    # Without networks c = 2 / (t + 1) and β = 6 / 7.
+    optimizer = LearnedOptimizer(AdaptiveMLP(hidden_size=0, controller_size=0))
     start = np.array([0.5, -1.0, 2.0], "float64")
     variable = keras.Variable(start.astype("float32"))
     generator = np.random.default_rng(0)

@@ -174,7 +174,7 @@ def test_weights_of_another_form_are_refused(rule):
     with pytest.raises(ValueError, match="expects weights of shapes"):
         rule.check_weights({key: value for key, value in weights.items() if key != name})
     with pytest.raises(ValueError, match="expects weights of shapes"):
-        rule.check_weights(weights | {name: weights[name][:-1]})
+        rule.check_weights(weights | {name: weights[name][None]})
     with pytest.raises(ValueError, match="expects weights of shapes"):
         rule.check_weights(weights | {"foreign": weights[name]})
 
