@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,10 @@ def _describe_problem(problem: Problem) -> dict[str, Any]:
 
 def _config(value: Any) -> Any:
     try:
-        return describe(value.get_config())
+        with warnings.catch_warnings():
+            # Keras reads its variables by np.array, of which NumPy warns on JAX.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            return describe(value.get_config())
     except NotImplementedError:  # A model that is a subclass may have no configuration.
         return None
 

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -19,3 +20,17 @@ def random_weights():
         return {name: ops.convert_to_tensor(generator.normal(0, 0.6, shape)) for name, shape in shapes}
 
     return draw
+
+
+@pytest.fixture(scope="session", autouse=True)
+def double_precision():
+    """Keras computes these in float32 on JAX, whatever the type; finite differences need float64."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax.numpy as jnp
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("tanh", "cosh"):
+            patch.setattr(keras.src.backend.numpy, name, getattr(jnp, name))
+        yield

@@ -88,7 +88,7 @@ def test_without_them_it_is_that_of_an_episode_whose_gradients_are_held(case, sm
 
 def test_second_derivatives_make_a_difference(case):
     _, _, gradients = case
-    assert np.linalg.norm(gradients[True] - gradients[False]) > 1e-3 * np.linalg.norm(gradients[True])
+    assert np.linalg.norm(gradients[True] - gradients[False]) > 1e-4 * np.linalg.norm(gradients[True])
 
 
 @pytest.mark.parametrize("compiled_from", [0, np.inf], ids=["compiled", "not compiled"])
@@ -139,7 +139,7 @@ def backwards(problem, rule, phi, path, gradients, norm):
             return loss + ops.sum(of_gradient * gradient)
 
         adjoint = of_theta + gradient_of(said_of_theta)(path[t + 1], of_gradient)[1]
-        norms.append(float(ops.norm(adjoint)))
+        norms.append(float(np.linalg.norm(ops.convert_to_numpy(adjoint))))
         adjoint = adjoint * min(1.0, norm / norms[-1])
 
         def said(inputs, adjoint, of_state):
