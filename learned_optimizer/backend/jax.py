@@ -125,6 +125,11 @@ def read(variable: Any) -> Tensor:
     return jnp.asarray(variable.value if isinstance(variable, keras.Variable) else variable)
 
 
+def to_numpy(value: Any) -> np.ndarray:
+    """The present value of a variable or a tensor as an array."""
+    return np.asarray(read(value))
+
+
 def has_accelerator() -> bool:
     """Whether computations run on a GPU or TPU."""
     return jax.default_backend() != "cpu"

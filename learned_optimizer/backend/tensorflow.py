@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 Tensor = Any
@@ -148,6 +149,11 @@ def as_generator_state(seed: Tensor, dtype: str) -> Tensor:
 def read(variable: Any) -> Tensor:
     """The present value of a variable, as a tensor; a tensor itself."""
     return tf.convert_to_tensor(variable.value if isinstance(variable, keras.Variable) else variable)
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """The present value of a variable or a tensor as an array."""
+    return read(value).numpy()
 
 
 def has_accelerator() -> bool:

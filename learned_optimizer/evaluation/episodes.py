@@ -53,7 +53,7 @@ class Episodes:
         if decay is not None and self._rate is None:
             raise ValueError("`decay` is a factor on a constant learning rate, and the optimizer has a schedule.")
         self._slots = [v for v in optimizer.variables if v is not self._rate]
-        self._initial = [ops.convert_to_numpy(v.value) for v in self._slots]
+        self._initial = [backend.to_numpy(v) for v in self._slots]
         self._compiled: set[int] = set()
         begin = functools.partial(sample, problem)
         self._loop = backend.OptimizerLoop(optimizer, self._variables, self._rate, begin, self._evaluate, decay)
@@ -64,7 +64,7 @@ class Episodes:
     ) -> np.ndarray:
         """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`; and `metrics`, if measured."""
         if learning_rate is None and self._rate is not None:
-            learning_rate = float(ops.convert_to_numpy(self._rate.value))
+            learning_rate = float(backend.to_numpy(self._rate))
         rate = 0.0 if learning_rate is None else learning_rate
         if measured and num_steps not in self._compiled:
             self._loop.compile(seeds[0], num_steps, rate)  # So that times are without it.

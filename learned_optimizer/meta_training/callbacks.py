@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from learned_optimizer import backend
+
 
 class Phi:
     """What Keras callbacks take for a model: its weights are φ, and its optimizer is the meta-optimizer.
@@ -24,7 +26,7 @@ class Phi:
 
     def get_weights(self) -> list[np.ndarray]:
         """φ as it is now."""
-        return [keras.ops.convert_to_numpy(variable) for variable in self._variables]
+        return [backend.to_numpy(variable) for variable in self._variables]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Changes φ."""

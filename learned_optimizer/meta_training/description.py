@@ -70,9 +70,12 @@ def _config(value: Any) -> Any:
         with warnings.catch_warnings():
             # Keras reads its variables by np.array, of which NumPy warns on JAX.
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-            return describe(value.get_config())
+            config = value.get_config()
     except NotImplementedError:  # A model that is a subclass may have no configuration.
         return None
+    if isinstance(value, keras.optimizers.Optimizer):
+        config.pop("name", None)  # Keras numbers it through a process, and nothing depends on it.
+    return describe(config)
 
 
 def without_names(described: Any) -> Any:

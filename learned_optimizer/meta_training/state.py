@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
+from learned_optimizer import backend
 from learned_optimizer.meta_training.parameter_groups import with_weights
 from learned_optimizer.meta_training.run import CheckpointError
 from learned_optimizer.presets.preset import Preset
@@ -55,13 +55,10 @@ def snapshot(
     meta_optimizer: keras.optimizers.Optimizer,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """A checkpoint: arrays, and what JSON can hold."""
-    arrays = {f"phi/{name}": ops.convert_to_numpy(variable.value) for name, variable in variables.items()}
+    arrays = {f"phi/{name}": backend.to_numpy(variable) for name, variable in variables.items()}
     arrays |= {f"best/{name}": value for name, value in best_weights.items()}
     arrays |= {f"center/{name}": value for name, value in center.items()}
-    arrays |= {
-        f"meta_optimizer/{i}": ops.convert_to_numpy(variable.value)
-        for i, variable in enumerate(meta_optimizer.variables)
-    }
+    arrays |= {f"meta_optimizer/{i}": backend.to_numpy(variable) for i, variable in enumerate(meta_optimizer.variables)}
     arrays["epoch_sums"] = state.epoch_sums
     return arrays, {name: getattr(state, name) for name in PLAIN}
 

@@ -183,7 +183,7 @@ class MetaTrainer:
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """φ as it is now."""
-        values = {name: ops.convert_to_numpy(variable.value) for name, variable in self._variables.items()}
+        values = {name: backend.to_numpy(variable) for name, variable in self._variables.items()}
         return self._phi_at(values)
 
     def _phi_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class MetaTrainer:
 
     @property
     def _meta_steps(self) -> int:
-        return int(ops.convert_to_numpy(self.meta_optimizer.iterations.value))
+        return int(backend.to_numpy(self.meta_optimizer.iterations))
 
     def optimizer(self, **arguments: Any) -> LearnedOptimizer:
         """A Keras optimizer with the best φ; the arguments are those of `LearnedOptimizer`."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from learned_optimizer import Preset
+from learned_optimizer import Preset, backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import Imitation, MetaTrainer, Sum
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
@@ -52,7 +52,7 @@ def test_the_teacher_is_the_adam_of_keras():
         theirs.apply([ops.convert_to_tensor(gradient)], [variable])
         update, state = teacher(Observation(ops.convert_to_tensor(gradient)), state, {}, layout)
         theta = theta + 0.02 * update
-        np.testing.assert_allclose(theta, ops.convert_to_numpy(variable.value), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(theta, backend.to_numpy(variable), rtol=1e-4, atol=1e-6)
 
 
 def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradients(problem, preset):

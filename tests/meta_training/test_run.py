@@ -10,16 +10,18 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 from reference import Poisoned
 from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
 
-from learned_optimizer import LearnedOptimizer, presets
-from learned_optimizer.meta_training import MetaTrainer, NonFiniteMetaGradientError, progress
+from learned_optimizer import LearnedOptimizer, backend, presets
+from learned_optimizer.meta_training import NonFiniteMetaGradientError, progress
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.state import restore
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import CoordinatewiseLSTM
+
+pytestmark = pytest.mark.every_backend
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +48,12 @@ class TestDirectory:
 
     def test_logs_can_be_read_by_tensorboard(self, finished):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        from tensorboard.util.tensor_util import make_ndarray
 
         trainer, directory = finished
         events = EventAccumulator(str(directory / "logs"))
         events.Reload()
-        logged = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors("val_loss")]
+        logged = [(e.step, float(make_ndarray(e.tensor_proto))) for e in events.Tensors("val_loss")]
         assert [step for step, _ in logged] == [1, 2]
         np.testing.assert_allclose([value for _, value in logged], [row["val_loss"] for row in trainer.history])
 
@@ -78,13 +81,13 @@ class TestDirectory:
                 make_trainer().fit(1, 1, run_directory=tmp_path, resume=True)
 
     def test_a_checkpoint_of_another_rule_is_refused(self, finished):
-        other = MetaTrainer(finished[0].problems, CoordinatewiseLSTM((5,)), episode_length=6, unroll_length=3)
+        other = make_trainer(finished[0].problems, CoordinatewiseLSTM((5,)))
         with pytest.raises(ValueError, match="rule.arguments.hidden_sizes"):
             other.fit(3, 2, run_directory=finished[1], resume=True, verbose=0)
         run = Run(finished[1], resume=True)
         before = other.weights
         with pytest.raises(ValueError, match="expects weights of shapes"):
-            other._restore(*run.load_checkpoint())
+            restore(*run.load_checkpoint(), other._initial, other._variables, other.meta_optimizer)
         assert all(np.array_equal(before[name], value) for name, value in other.weights.items())
 
     def test_resuming_a_finished_run_changes_nothing(self, finished):
@@ -128,6 +131,10 @@ class TestSignals:
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+# Keras's callbacks read variables by np.array, of which NumPy 2 warns.
+KERAS_READS_VARIABLES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
 class Recorder(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
@@ -157,11 +164,48 @@ class TestCallbacks:
         stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=2)
         assert len(trainer.fit(9, 1, callbacks=[stopping], verbose=0)) == 3
 
+    def test_early_stopping_restores_the_best_phi(self):
+        # A rate at which the validation loss rises from the first epoch on.
+        trainer = make_trainer(learning_rate=10.0)
+        kept = []
+        keeping = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: kept.append(trainer.weights))
+        stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=2, restore_best_weights=True)
+        history = trainer.fit(9, 1, callbacks=[keeping, stopping], verbose=0)
+        best = kept[int(history["val_loss"].idxmin())]
+        assert len(history) < 9
+        assert all(np.array_equal(best[name], value) for name, value in trainer.weights.items())
+
+    @KERAS_READS_VARIABLES
+    def test_schedulers_of_the_learning_rate_set_that_of_the_meta_optimizer(self):
+        trainer = make_trainer(learning_rate=0.02)
+        rates = []
+        callbacks = [
+            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda *_: rates.append(float(backend.to_numpy(trainer.meta_optimizer.learning_rate)))
+            ),
+        ]
+        trainer.fit(3, 1, callbacks=callbacks, verbose=0)
+        np.testing.assert_allclose(rates, [0.01, 0.005, 0.0025], rtol=1e-6)
+
+    @KERAS_READS_VARIABLES
+    def test_a_plateau_lowers_the_learning_rate(self):
+        trainer = make_trainer(learning_rate=0.02)
+        # No epoch is better by so much.
+        plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1, min_delta=1e6, mode="min")
+        trainer.fit(4, 1, callbacks=[plateau], verbose=0)
+        assert float(backend.to_numpy(trainer.meta_optimizer.learning_rate)) == pytest.approx(0.02 / 8)
+
+    def test_nan_ends_the_training_if_asked(self):
+        trainer = make_trainer(Poisoned(first_step=1))
+        trainer.fit(9, 1, callbacks=[keras.callbacks.TerminateOnNaN()], verbose=0)
+        assert trainer.rounds == 1
+
 
 class TestNonFiniteMetaGradients:
     def test_are_skipped_and_counted(self):
         # Of two unrolls of three steps the second is NaN.
-        trainer = make_trainer(Poisoned(first_step=4), max_nonfinite=2)
+        trainer = make_trainer(Poisoned(first_step=4))
         before = trainer.weights
         history = trainer.fit(1, 3, verbose=0)
         assert history["skipped"][0] == 3 and history["meta_steps"][0] == 3
@@ -170,8 +214,9 @@ class TestNonFiniteMetaGradients:
         assert all(np.isfinite(value).all() for value in after.values())
         assert any(not np.array_equal(before[name], after[name]) for name in after)
 
-    def test_end_the_training_when_they_persist_with_everything_saved(self, tmp_path):
-        trainer = make_trainer(Poisoned(first_step=0), max_nonfinite=3)
+    def test_end_the_training_when_they_persist_with_everything_saved(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("learned_optimizer.meta_training.trainer.MAX_NONFINITE", 3)
+        trainer = make_trainer(Poisoned(first_step=0))
         with pytest.raises(NonFiniteMetaGradientError, match="not finite for 3 meta-steps in a row"):
             trainer.fit(5, 5, run_directory=tmp_path, verbose=0)
         assert presets.load(tmp_path).rule.get_config() == RULE.get_config()
@@ -179,18 +224,20 @@ class TestNonFiniteMetaGradients:
             np.testing.assert_array_equal(trainer.weights[name], value)
         arrays, state = Run(tmp_path, resume=True).load_checkpoint()
         # Each of the three ended its episodes, and with them its round.
-        assert state["rounds"] == 2 and arrays["adam/0"] == 0
+        assert state["rounds"] == 2 and arrays["meta_optimizer/0"] == 0
 
-    def test_at_the_start_of_an_episode_are_not_called_divergence(self):
-        trainer = make_trainer([Quadratic(dimension=2, functions=1), Poisoned(first_step=0)], max_nonfinite=1)
+    def test_at_the_start_of_an_episode_are_not_called_divergence(self, monkeypatch):
+        monkeypatch.setattr("learned_optimizer.meta_training.trainer.MAX_NONFINITE", 1)
+        trainer = make_trainer([Quadratic(dimension=2, functions=1), Poisoned(first_step=0)])
         message = r"the loss of problem 1 \(Poisoned\) is not finite at θ_0.* 2 of 2 episodes.*Received: nan"
         with pytest.raises(NonFiniteMetaGradientError, match=message) as error:
             trainer.fit(1, 2, verbose=0)
         assert "diverge" not in str(error.value)
 
-    def test_later_on_are_called_divergence(self):
+    def test_later_on_are_called_divergence(self, monkeypatch):
         # The loss at θ_0 is a number, and NaN from the first update on.
-        trainer = make_trainer(Poisoned(first_step=1), max_nonfinite=1)
+        monkeypatch.setattr("learned_optimizer.meta_training.trainer.MAX_NONFINITE", 1)
+        trainer = make_trainer(Poisoned(first_step=1))
         with pytest.raises(NonFiniteMetaGradientError, match="the optimizees diverge") as error:
             trainer.fit(1, 2, verbose=0)
         assert "θ_0" not in str(error.value)

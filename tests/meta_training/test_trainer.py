@@ -1,23 +1,32 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
+from reference import gradient_of
 
 from learned_optimizer.backend import make_seed
-from learned_optimizer.meta_training import MetaTrainer
+from learned_optimizer.meta_training import Backpropagation, Curriculum, Log, MetaTrainer, Normalized, Sum
 from learned_optimizer.meta_training.schedule import make_schedule
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
 from learned_optimizer.unroll import start, unroll
 
+pytestmark = pytest.mark.every_backend
 RULE = CoordinatewiseLSTM((4,), preprocessing="none")
 EPOCHS, ROUNDS = 3, 4
 
 
-def make_trainer(problem=None, rule=RULE, **arguments):
-    defaults = {"episode_length": 6, "unroll_length": 3, "episodes": 2, "validation_episodes": 2}
-    defaults["learning_rate"] = keras.optimizers.schedules.CosineDecay(0.02, 2 * EPOCHS * ROUNDS)
-    return MetaTrainer(problem or Quadratic(dimension=2, functions=2), rule, **(defaults | arguments))
+def make_trainer(problem=None, rule=RULE, learning_rate=None, ema_momentum=None, card=(), **arguments):
+    """A small meta-training; the learning rate and momentum are those of Adam on φ."""
+    if learning_rate is None:
+        learning_rate = keras.optimizers.schedules.CosineDecay(0.02, 2 * EPOCHS * ROUNDS)
+    average = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum else {}
+    adam = keras.optimizers.Adam(learning_rate, global_clipnorm=1.0, **average)
+    defaults = {"episode_length": 6, "estimator": Backpropagation(3), "episodes": 2, "validation_episodes": 2}
+    problem = problem or Quadratic(dimension=2, functions=2)
+    trainer = MetaTrainer(problem, rule, **(defaults | {"meta_optimizer": adam} | arguments))
+    trainer.card |= dict(card)
+    return trainer
 
 
 def assert_same(first, second):
@@ -36,7 +45,7 @@ def uninterrupted():
 
 
 def test_meta_training_lowers_the_validation_loss():
-    trainer = make_trainer(episode_length=20, unroll_length=5, learning_rate=0.02, validation_episodes=10)
+    trainer = make_trainer(episode_length=20, estimator=Backpropagation(5), learning_rate=0.02, validation_episodes=10)
     before = trainer.validate().mean()
     history = trainer.fit(2, 20, verbose=0)
     assert history["val_loss"].iloc[-1] < 0.8 * before
@@ -122,7 +131,7 @@ def test_a_running_mean_of_phi_is_resumed(tmp_path):
     make_trainer(ema_momentum=0.9).fit(1, 2, run_directory=tmp_path, verbose=0)
     resumed.fit(2, 2, run_directory=tmp_path, resume=True, verbose=0)
     assert_same(straight, resumed)
-    with pytest.raises(ValueError, match="arguments.ema_momentum was 0.9, is null"):
+    with pytest.raises(ValueError, match="arguments.meta_optimizer.config.use_ema was true, is false"):
         make_trainer().fit(3, 2, run_directory=tmp_path, resume=True, verbose=0)
 
 
@@ -131,7 +140,7 @@ def test_validation_episodes_are_fixed_and_no_training_episodes(uninterrupted):
     assert curves.shape == (6, 2)
     np.testing.assert_array_equal(curves, uninterrupted.validate())
     np.testing.assert_allclose(curves.mean(), uninterrupted.history[-1]["val_loss"], rtol=1e-6)
-    training = start(uninterrupted.problems[0], RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+    training = start(uninterrupted.problems[0], RULE, ops.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
     assert not np.isclose(training.loss, curves[0]).any()
 
 
@@ -164,36 +173,34 @@ def test_resuming_with_several_problems_goes_on_with_the_next(tmp_path):
 
 
 def test_episodes_get_longer_when_the_validation_loss_stays():
-    trainer = make_trainer(episode_length=[3, 6, 12], patience=2, learning_rate=1e-9, monitor="val_final_loss")
-    trainer.history = [{"val_final_loss": 0.0}]  # There is no better.
+    trainer = make_trainer(episode_length=Curriculum([3, 6, 12], 2), learning_rate=1e-9, monitor="val_final_loss")
+    trainer.state.history = [{"val_final_loss": 0.0}]  # There is no better.
     history = trainer.fit(6, 1, verbose=0)
     assert list(history["episode_length"][1:]) == [3, 3, 6, 6, 12, 12]
     assert list(history["meta_steps"][1:]) == [1, 2, 4, 6, 10, 14]
     assert trainer.validate().shape == (12, 2)
 
 
-@pytest.mark.parametrize("meta_loss", ["sum", "mean", "last", "log", "normalized"])
-def test_the_meta_loss_weighs_the_losses_of_an_unroll(meta_loss):
-    trainer = make_trainer(meta_loss=meta_loss, episode_length=3, learning_rate=0.0)
+@pytest.mark.parametrize("objective", [Sum(), Log(), Normalized()], ids=lambda o: type(o).__name__)
+def test_the_objective_weighs_the_losses_of_an_unroll(objective):
+    trainer = make_trainer(objective=objective, episode_length=3, learning_rate=0.0)
     history = trainer.fit(1, 1, verbose=0)
-    weights = {name: tf.constant(value) for name, value in RULE.initial_weights(0).items()}
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(weights)
-        carry = start(trainer.problems[0], RULE, tf.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+    weights = {name: ops.convert_to_tensor(value) for name, value in RULE.initial_weights(0).items()}
+    carry = start(trainer.problems[0], RULE, ops.stack([make_seed(0, 0, 0), make_seed(0, 0, 1)]))
+
+    def total(weights):
         losses, _ = unroll(trainer.problems[0], RULE, weights, carry, 3)
-        mean = tf.reduce_mean(losses, axis=1)
-        log = tf.reduce_mean(tf.math.log(losses + 0.001), axis=1)
-        normalized = tf.reduce_mean(tf.math.log(losses / carry.loss + 0.1), axis=1)
-        totals = {
-            "sum": sum(mean),
-            "mean": sum(mean) / 3,
-            "last": mean[-1],
-            "log": sum(log),
-            "normalized": sum(normalized),
+        values = {
+            "Sum": losses,
+            "Log": ops.log(losses + 0.001),
+            "Normalized": ops.log(losses / carry.loss + 0.1),
         }
-        total = totals[meta_loss]
-    np.testing.assert_allclose(history["loss"][0], tf.reduce_mean(losses), rtol=1e-5)
-    expected = tf.linalg.global_norm(list(tape.gradient(total, weights).values()))
+        return ops.sum(ops.mean(values[type(objective).__name__], axis=1))
+
+    losses, _ = unroll(trainer.problems[0], RULE, weights, carry, 3)
+    np.testing.assert_allclose(history["loss"][0], np.mean(losses), rtol=1e-5)
+    _, gradient = gradient_of(total)(weights)
+    expected = np.linalg.norm(np.concatenate([np.ravel(part) for part in gradient.values()]))
     np.testing.assert_allclose(history["gradient_norm"][0], expected, rtol=1e-4)
 
 
@@ -203,7 +210,7 @@ def test_losses_may_be_0():
             loss, state = super().loss(parameters, state, batch)
             return 0 * loss, state
 
-    trainer = make_trainer(Solved(dimension=1, functions=1), meta_loss="log", monitor="val_log_loss")
+    trainer = make_trainer(Solved(dimension=1, functions=1), objective=Log(), monitor="val_log_loss")
     history = trainer.fit(1, 1, verbose=0)
     assert trainer.best == pytest.approx(np.log(0.001)) and history["skipped"].sum() == 0
 
@@ -220,24 +227,21 @@ def test_losses_may_be_negative():
     assert history["val_log_loss"].isna().all() and history["skipped"].sum() == 0
 
 
+HALF = Backpropagation(3, coordinate_fraction=0.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"episode_length": 0}, "`episode_length` must be at least 1. Received: 0"),
         ({"episodes": 0}, "`episodes`"),
         ({"episode_length": 7}, "`unroll_length` must divide `episode_length`.*unroll_length=3, episode_length=7"),
-        ({"meta_loss": "max"}, "`meta_loss` must be one of .*Received: 'max'"),
+        ({"objective": "max"}, "`objective` must be an object such as Log.*Received: 'max'"),
+        ({"estimator": "nres"}, "`estimator` must be an object such as Backpropagation.*Received: 'nres'"),
         ({"monitor": "loss"}, "`monitor` must be one of .*Received: 'loss'"),
-        ({"clip_norm": 0.0}, "`clip_norm` must be positive, or None. Received: 0.0"),
-        ({"ema_momentum": 1.0}, "`ema_momentum` must be between 0 and 1, or None. Received: 1.0"),
-        ({"clip_adjoint": 0.0, "second_derivatives": True}, "`clip_adjoint` must be positive, or None. Received: 0.0"),
-        ({"clip_adjoint": 1.0}, "`clip_adjoint` is for `second_derivatives`.*clip_adjoint=1.0"),
-        ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
-        ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
-        ({"rule": AdaptiveMLP(), "coordinate_fraction": 0.5}, "tensorwise.*`coordinate_fraction` must be 1"),
+        ({"rule": AdaptiveMLP(), "estimator": HALF}, "AdaptiveMLP, which is not .*`coordinate_fraction` must be 1"),
         ({"episode_length": []}, "`episode_length`"),
-        ({"episode_length": [3, 7]}, "`unroll_length` must divide"),
-        ({"patience": 0}, "`patience`"),
+        ({"episode_length": Curriculum([3, 7])}, "`unroll_length` must divide"),
         ({"groups": [(4, RULE)]}, r"The group 4 has nothing to update.*parameter_0"),
         ({"groups": [("", RULE)]}, "The rule beside the groups has nothing to update"),
     ],
@@ -246,6 +250,42 @@ def test_losses_may_be_negative():
 def test_refuses_arguments_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_trainer(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"unroll_length": 0}, "`unroll_length` must be at least 1. Received: 0"),
+        ({"clip_adjoint": 0.0, "second_derivatives": True}, "`clip_adjoint` must be positive, or None. Received: 0.0"),
+        ({"clip_adjoint": 1.0}, "`clip_adjoint` is for `second_derivatives`.*clip_adjoint=1.0"),
+        ({"coordinate_fraction": 0.0}, "`coordinate_fraction`.*Received: 0.0"),
+        ({"coordinate_fraction": 0.5, "second_derivatives": True}, "`coordinate_fraction` must be 1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
+)
+def test_back_propagation_refuses_arguments_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Backpropagation(**arguments)
+
+
+def test_a_curriculum_refuses_arguments_out_of_range():
+    with pytest.raises(ValueError, match=r"`lengths` must be positive integers. Received: \[\]"):
+        Curriculum([])
+    with pytest.raises(ValueError, match="`patience` must be at least 1. Received: 0"):
+        Curriculum([3], patience=0)
+
+
+def test_the_meta_optimizer_must_be_new():
+    adam = keras.optimizers.Adam()
+    adam.build([keras.Variable(np.zeros(2))])
+    with pytest.raises(ValueError, match="`meta_optimizer` must be a new Keras optimizer"):
+        make_trainer(meta_optimizer=adam)
+
+
+def test_whole_episodes_are_unrolls_of_their_length():
+    trainer = make_trainer(estimator=Backpropagation(None), episode_length=4)
+    history = trainer.fit(1, 2, verbose=0)
+    assert list(history["meta_steps"]) == [2] and trainer.validate().shape == (4, 2)
 
 
 def test_the_cosine_schedule_falls_to_three_percent():
@@ -259,7 +299,10 @@ def test_the_cosine_schedule_falls_to_three_percent():
 def test_a_meta_step_may_be_one_xla_program():
     plain, compiled = (
         make_trainer(
-            Quadratic(dimension=2, functions=1), episodes=1, episode_length=4, unroll_length=2, jit_compile=jit_compile
+            Quadratic(dimension=2, functions=1),
+            episodes=1,
+            episode_length=4,
+            estimator=Backpropagation(2, jit_compile=jit_compile),
         )
         for jit_compile in (False, True)
     )
