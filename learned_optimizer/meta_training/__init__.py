@@ -1,12 +1,13 @@
 """Meta-training of update rules."""
 
 from learned_optimizer.meta_training.curriculum import Curriculum
-from learned_optimizer.meta_training.estimators import Backpropagation, EvolutionStrategies, Imitation
+from learned_optimizer.meta_training.estimators import CMAES, Backpropagation, EvolutionStrategies, Imitation
 from learned_optimizer.meta_training.objectives import Log, Normalized, Sum
 from learned_optimizer.meta_training.record import DifferentRunError
 from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
 
 __all__ = [
+    "CMAES",
     "Backpropagation",
     "Curriculum",
     "DifferentRunError",

@@ -39,7 +39,7 @@ class Callbacks:
 
     Args:
         callbacks: The callbacks. Those that save a model, or look into its layers, have none here.
-        phi: What they are given as a model.
+        phi: The stand-in for a model that they are given.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], phi: Phi) -> None:

@@ -79,10 +79,10 @@ def restore(
         CheckpointError: If it does not fit the meta-optimizer, or is of another version.
         ValueError: If it holds the φ of another rule.
     """
-    phi, best, center = (_named(arrays, kind) for kind in ("phi", "best", "center"))
+    phi, best, center = (named(arrays, kind) for kind in ("phi", "best", "center"))
     for weights in (phi, best, center):
         with_weights(initial, weights, {})  # Refuses those of another rule.
-    slots = _named(arrays, "meta_optimizer")
+    slots = named(arrays, "meta_optimizer")
     if len(slots) != len(meta_optimizer.variables):
         raise CheckpointError(
             f"The checkpoint holds {len(slots)} variables of the meta-optimizer, and "
@@ -101,5 +101,6 @@ def restore(
     return state, best, center
 
 
-def _named(arrays: Mapping[str, np.ndarray], kind: str) -> Weights:
+def named(arrays: Mapping[str, np.ndarray], kind: str) -> Weights:
+    """The arrays of a checkpoint whose names begin with a kind, such as `"phi"`, without it."""
     return {name.removeprefix(f"{kind}/"): value for name, value in arrays.items() if name.startswith(f"{kind}/")}

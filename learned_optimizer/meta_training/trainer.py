@@ -17,18 +17,17 @@ from learned_optimizer.meta_training.callbacks import Callbacks, Phi
 from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.description import describe
 from learned_optimizer.meta_training.estimators import Backpropagation, Estimate, Estimator, Task
-from learned_optimizer.meta_training.estimators.base import global_norm
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.objectives import Objective, Sum
 from learned_optimizer.meta_training.parameter_groups import groups_of, initial_preset, preset_weights, with_weights
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.record import check_same_run
 from learned_optimizer.meta_training.run import Run
-from learned_optimizer.meta_training.state import State, restore, snapshot
+from learned_optimizer.meta_training.state import State, named, restore, snapshot
 from learned_optimizer.meta_training.validation import MONITORS, Validation, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.problems.base import Problem, Tensor
+from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.streams import TRAIN, make_seeds
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
@@ -69,11 +68,11 @@ class MetaTrainer:
         validation_problem: The problem, or several, that the validation episodes are drawn from; `problem`, with other
             seeds, if none is given.
         estimator: The estimator of the meta-gradient: `Backpropagation()` by default, `EvolutionStrategies()`, or
-            `Imitation()`.
+            `Imitation()`, or `CMAES(names)`.
         objective: The meta-loss: `Sum()` by default, the paper's; `Log()`, or `Normalized()`.
-        meta_optimizer: A new Keras optimizer of φ; `Adam(0.01, global_clipnorm=1.0)` by default. With `use_ema=True`
-            the running mean of φ is validated and kept in place of φ as it is after the last meta-step (Polyak and
-            Juditsky, 1992, doi:10.1137/0330046).
+        meta_optimizer: A new Keras optimizer of φ; `Adam(0.01, global_clipnorm=1.0)` by default, and what `CMAES` needs
+            with it. With `use_ema=True` the running mean of φ is validated and kept in place of φ as it is after the
+            last meta-step (Polyak and Juditsky, 1992, doi:10.1137/0330046).
         episode_length: Steps of an episode; or a `Curriculum` of lengths.
         episodes: Size of a meta-batch: its episodes are averaged in the meta-loss.
         validation_episodes: Number of episodes that φ is validated on, for each validation problem.
@@ -110,7 +109,7 @@ class MetaTrainer:
         self.validation_problems = several(validation_problem or problem)
         self.estimator = estimator or Backpropagation()
         self.objective = objective or Sum()
-        self.meta_optimizer = meta_optimizer or keras.optimizers.Adam(0.01, global_clipnorm=1.0)
+        self.meta_optimizer = meta_optimizer or self.estimator.default_meta_optimizer()
         self.curriculum = as_curriculum(episode_length)
         self.episodes = episodes
         self.validation_episodes = validation_episodes
@@ -147,10 +146,10 @@ class MetaTrainer:
             for name, value in self._center.items()
         }
         self.best_weights = self.weights
+        self.estimator.begin(self._center)
         self.meta_optimizer.build(list(self._variables.values()))
         self._phi = Phi(self.meta_optimizer, list(self._variables.values()))
         self._apply = backend.make_apply(self.meta_optimizer, list(self._variables.values()))
-        self._mean = backend.jit(_mean_estimate)
         self._tasks = [
             self.estimator.task(p, of_problem, self.objective)
             for p, of_problem in zip(self.problems, of_problems, strict=True)
@@ -346,8 +345,9 @@ class MetaTrainer:
             self._begin_round()
             self._unrolls_left = length // num_steps
         phi = self._phi_at({name: backend.read(variable) for name, variable in self._variables.items()})
-        estimates = [task.estimate(phi, state, num_steps) for task, state in self._running]
-        loss, gradient, norm = self._mean([(e.loss, e.gradient, e.norm) for e in estimates])
+        proposed = self.estimator.propose(phi)
+        estimates = [task.estimate(proposed, state, num_steps) for task, state in self._running]
+        loss, gradient, norm = self.estimator.combine(estimates, phi)
         loss, norm = float(loss), float(norm)
         self._running = [(task, e.state) for (task, _), e in zip(self._running, estimates, strict=True)]
         tasks = [task for task, _ in self._running]
@@ -442,23 +442,15 @@ class MetaTrainer:
         check_same_run(run.directory, run.load_config(), config)
         restored = restore(arrays, progress, self._initial, self._variables, self.meta_optimizer)
         self.state, self.best_weights, self._center = restored
+        self.estimator.restore(named(arrays, "estimator"))
         run.note_resumption(epochs)
 
     def _save(self, run: Run) -> None:
-        run.save_checkpoint(
-            *snapshot(self.state, self.best_weights, self._center, self._variables, self.meta_optimizer)
-        )
+        arrays, progress = snapshot(self.state, self.best_weights, self._center, self._variables, self.meta_optimizer)
+        arrays |= {f"estimator/{name}": value for name, value in self.estimator.snapshot().items()}
+        run.save_checkpoint(arrays, progress)
         run.save_history(self.history)
         run.save_best(self.preset())
-
-
-def _mean_estimate(estimates: list[tuple[Tensor, dict[str, Tensor], Tensor]]) -> tuple[Tensor, Any, Tensor]:
-    """The mean loss and gradient of several problems, and the norm of that."""
-    losses, gradients, norms = zip(*estimates, strict=True)
-    if len(estimates) == 1:
-        return losses[0], gradients[0], norms[0]
-    gradient = {name: sum(each[name] for each in gradients) / len(gradients) for name in gradients[0]}
-    return sum(losses) / len(losses), gradient, global_norm(gradient)
 
 
 def several(problem: Problem | Sequence[Problem]) -> list[Problem]:

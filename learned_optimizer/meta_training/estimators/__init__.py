@@ -2,6 +2,7 @@
 
 from learned_optimizer.meta_training.estimators.backpropagation import Backpropagation
 from learned_optimizer.meta_training.estimators.base import Estimate, Estimator, Task
+from learned_optimizer.meta_training.estimators.cma_es import CMAES
 from learned_optimizer.meta_training.estimators.evolution import EvolutionStrategies
 from learned_optimizer.meta_training.estimators.imitation import Imitation
 
@@ -9,6 +10,16 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "Backpropagation": Backpropagation,
     "EvolutionStrategies": EvolutionStrategies,
     "Imitation": Imitation,
+    "CMAES": CMAES,
 }
 
-__all__ = ["ESTIMATORS", "Backpropagation", "Estimate", "Estimator", "EvolutionStrategies", "Imitation", "Task"]
+__all__ = [
+    "CMAES",
+    "ESTIMATORS",
+    "Backpropagation",
+    "Estimate",
+    "Estimator",
+    "EvolutionStrategies",
+    "Imitation",
+    "Task",
+]

@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import keras
+import numpy as np
 from keras import ops
 
 from learned_optimizer import backend
@@ -102,13 +104,41 @@ class Estimator(abc.ABC):
         del groups
         if episodes % self.copies:
             raise ValueError(
-                f"`episodes` must be even for {type(self).__name__}, which takes them in pairs. Received: {episodes}"
+                f"`episodes` must be a multiple of {self.copies} for {type(self).__name__}, which runs so many on each "
+                f"optimizee. Received: {episodes}"
             )
         if objective.validation and any(p.validation_batch(make_seeds(0, 0, [0])[0]) is None for p in problems):
             raise ValueError(
                 "A meta-loss on validation data needs problems that keep examples for it: give `validation_data` to a "
                 "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
             )
+
+    def default_meta_optimizer(self) -> keras.optimizers.Optimizer:
+        """The meta-optimizer where the user names none."""
+        return keras.optimizers.Adam(0.01, global_clipnorm=1.0)
+
+    def begin(self, phi: Mapping[str, Any]) -> None:
+        """Takes note of the φ that meta-training begins with."""
+        del phi
+
+    def propose(self, phi: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The φ that the tasks are given for a meta-step, or several."""
+        return phi
+
+    def combine(
+        self, estimates: Sequence[Estimate], phi: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The loss, gradient and norm of a meta-step, from the estimates on all its problems: the mean of them."""
+        del phi
+        return _compiled_mean()([(estimate.loss, estimate.gradient, estimate.norm) for estimate in estimates])
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Arrays from which `restore` goes on, for an estimator that remembers something."""
+        return {}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes over what `snapshot` gave."""
+        del arrays
 
     def scale(self, name: str) -> Any:
         """The scale D of an array of φ = φ_0 + D s, where s is what the meta-optimizer moves."""
@@ -123,6 +153,20 @@ class Estimator(abc.ABC):
     def num_steps(self, episode_length: int) -> int:
         """The steps of an unroll."""
         return self.unroll_length or episode_length
+
+
+@functools.cache
+def _compiled_mean() -> Callable[..., Any]:
+    return backend.jit(_mean_estimate)
+
+
+def _mean_estimate(estimates: list[tuple[Tensor, dict[str, Tensor], Tensor]]) -> tuple[Tensor, Any, Tensor]:
+    """The mean loss and gradient of several problems, and the norm of that."""
+    losses, gradients, norms = zip(*estimates, strict=True)
+    if len(estimates) == 1:
+        return losses[0], gradients[0], norms[0]
+    gradient = {name: sum(each[name] for each in gradients) / len(gradients) for name in gradients[0]}
+    return sum(losses) / len(losses), gradient, global_norm(gradient)
 
 
 class CompiledByLength:

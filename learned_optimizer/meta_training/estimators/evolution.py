@@ -192,14 +192,14 @@ def slopes(each: Tensor, differences: str, sigma: float) -> Tensor:
         return ranks[::2] - ranks[1::2]
     if differences == "raw":
         return (each[::2] - each[1::2]) / (2 * sigma)
-    finite = _with_finite(each)
+    finite = with_finite(each)
     difference = finite[::2] - finite[1::2]
     scale = ops.sqrt(ops.mean(ops.square(difference)))
     return ops.clip(difference / ops.maximum(scale, 1e-30), -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE)
 
 
-def _with_finite(values: Tensor) -> Tensor:
-    """The values, with the largest of those that are finite in place of the others."""
+def with_finite(values: Tensor) -> Tensor:
+    """The same values, with the largest of those that are finite in place of the others."""
     finite = ops.isfinite(values)
     return ops.where(finite, values, ops.max(ops.where(finite, values, -1e30)))
 
@@ -216,7 +216,7 @@ def combine(
     counts = slopes(ops.concatenate(each), differences, sigma)
     every_loss = ops.concatenate(losses, axis=1)
     if differences != "raw":  # An episode that diverges counts as the worst, and not for the others' mean.
-        every_loss = _with_finite(every_loss)
+        every_loss = with_finite(every_loss)
     gradient = {
         name: ops.tensordot(counts, ops.concatenate(parts), 1) / counts.shape[0] for name, parts in noise.items()
     }
