@@ -44,6 +44,7 @@ def main() -> None:
 
 
 def _measure(report: Any, sizes: dict[str, Any], seconds: float) -> None:
+    from benchmarks import evolution
     from benchmarks.gpu import steps, timing, training
 
     copy = report.measure("copy", functools.partial(timing.copy_bandwidth, sizes["copy"], seconds))
@@ -64,8 +65,8 @@ def _measure(report: Any, sizes: dict[str, Any], seconds: float) -> None:
                 )
 
     def measure_evolution(rule: str, episodes: int) -> None:
-        for problem in training.SMALL:
-            function = functools.partial(training.evolution, problem, rule, episodes, seconds)
+        for problem in evolution.SMALL:
+            function = functools.partial(evolution.evolution, problem, rule, episodes, seconds)
             report.measure(f"evolution strategies, {problem}, {episodes} episodes: {rule}", function, 5 * seconds)
 
     measure_steps(*sizes["steps"][0])
