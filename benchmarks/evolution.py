@@ -52,14 +52,18 @@ def _trainer(problem: Any, rule: str, episodes: int) -> MetaTrainer:
 
 
 def timed(meta_step: Callable[[], float], seconds: float) -> dict[str, float]:
-    """The first meta-step, which compiles, and the mean of those after it, begins of episodes included."""
+    """The first meta-step, which compiles, and the mean of those after it.
+
+    From a tenth of a second on, whole rounds of five meta-steps are timed, the beginning of the next episodes included.
+    """
     began = time.perf_counter()
     meta_step()
     first = time.perf_counter() - began
-    for _ in range(4):  # To the end of the first episodes.
+    whole = 5 if seconds >= 0.1 else 1
+    for _ in range(whole - 1):
         meta_step()
     count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds or count % 5 or not count:
+    while time.perf_counter() - began < seconds or count % whole or not count:
         meta_step()
         count += 1
     each = (time.perf_counter() - began) / count

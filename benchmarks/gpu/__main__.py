@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 import time
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def main() -> None:
         values.seconds = 0.02
     else:
         steps = [(MILLION, 1), (MILLION, 100), (10 * MILLION, 1)]
-        sizes = {"copy": 2**10, "steps": steps, "episodes": [4, 64], "evolution": [64, 256, 1024, 4096]}
+        sizes = {"copy": 2**10, "steps": steps, "episodes": [4, 64], "evolution": [4096, 64, 1024, 256]}
     _measure(report, sizes, values.seconds)
     report.close()
     print(f"Written to {values.out}")
@@ -64,8 +65,8 @@ def _measure(report: Any, sizes: dict[str, Any], seconds: float) -> None:
                     f"meta-training, {problem}, {episodes} episodes: {implementation}", function, 5 * seconds
                 )
 
-    def measure_evolution(rule: str, episodes: int) -> None:
-        for problem in evolution.SMALL:
+    def measure_evolution(rule: str, episodes: int, problems: Iterable[str] = evolution.SMALL) -> None:
+        for problem in problems:
             function = functools.partial(evolution.evolution, problem, rule, episodes, seconds)
             report.measure(f"evolution strategies, {problem}, {episodes} episodes: {rule}", function, 5 * seconds)
 
@@ -76,8 +77,8 @@ def _measure(report: Any, sizes: dict[str, Any], seconds: float) -> None:
         measure_evolution("general", episodes)
     for further in sizes["steps"][1:]:
         measure_steps(*further)
-    for episodes in sizes["evolution"][-2:]:
-        measure_evolution("LSTM", episodes)
+    for episodes in sizes["evolution"]:
+        measure_evolution("LSTM", episodes, ["mlp"])
 
 
 def _machine() -> dict[str, Any]:
