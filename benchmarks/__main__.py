@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.suite import SUITE, markdown, ratios
+from benchmarks.bars import ratios
+from benchmarks.suite import SUITE, markdown
 
 PACKAGES = ("learned-optimizer", "tensorflow", "keras", "numpy", "jax", "torch")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import resource
 import sys
 import time
@@ -56,6 +57,21 @@ def step(
     return {"milliseconds": 1e3 * _time(run, seconds), "first_seconds": first, "working_mib": _peak() - before}
 
 
+def evolution(problem: str, rule: str = "general", episodes: int = 64, seconds: float = 5.0) -> dict[str, float]:
+    """Episode-steps of evolution strategies on a small task, a second and a second and core."""
+    from benchmarks.evolution import evolution as measure
+
+    row = measure(problem, rule, episodes, seconds)
+    return {**row, "steps_per_second_and_core": row["episode_steps_per_second"] / (os.cpu_count() or 1)}
+
+
+def mixture(rule: str = "general", episodes: int = 16) -> dict[str, float]:
+    """The first meta-step of evolution strategies on all small tasks, compilation included."""
+    from benchmarks.evolution import mixture as measure
+
+    return measure(rule, episodes)
+
+
 def rates() -> dict[str, float]:
     """The rates of `floor.measure_rates`."""
     from benchmarks.floor import measure_rates
@@ -77,7 +93,13 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-CASES = {"meta_training": meta_training, "step": step, "rates": rates}
+CASES: dict[str, Callable[..., dict[str, float]]] = {
+    "meta_training": meta_training,
+    "step": step,
+    "evolution": evolution,
+    "mixture": mixture,
+    "rates": rates,
+}
 
 if __name__ == "__main__":
     arguments = dict(argument.split("=", 1) for argument in sys.argv[2:])

@@ -37,21 +37,25 @@ def _mlp_loss(theta: Array, images: Array, labels: Array) -> Array:
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-def make_meta_loss(name: str) -> Callable[[Mapping[str, Array]], Array]:
-    """A function of φ: the sum of the losses of an unroll from θ_0."""
+def _initial_theta(name: str) -> Array:
+    return jnp.asarray(o.initial_theta(o.MLP_SHAPES if name == "mlp" else o.QUADRATIC_SHAPES))
+
+
+def make_meta_loss(name: str) -> Callable[[Mapping[str, Array], Array], Array]:
+    """A function of φ and θ_0: the sum of the losses of an unroll."""
     if name == "mlp":
         images, labels = (jnp.asarray(array) for array in o.mlp_data())
-        loss, shapes = lambda theta, t: _mlp_loss(theta, images[t % o.UNROLL], labels[t % o.UNROLL]), o.MLP_SHAPES
-    else:
-        w, y = (jnp.asarray(array) for array in o.quadratic_data())
-        shapes = o.QUADRATIC_SHAPES
 
         def loss(theta: Array, t: Array) -> Array:
-            return jnp.mean(jnp.square(jnp.einsum("fij,fj->fi", w, theta.reshape(shapes[0])) - y))
+            return _mlp_loss(theta, images[t % o.UNROLL], labels[t % o.UNROLL])
 
-    theta_0 = jnp.asarray(o.initial_theta(shapes))
+    else:
+        w, y = (jnp.asarray(array) for array in o.quadratic_data())
 
-    def meta_loss(phi: Mapping[str, Array]) -> Array:
+        def loss(theta: Array, t: Array) -> Array:
+            return jnp.mean(jnp.square(jnp.einsum("fij,fj->fi", w, theta.reshape(o.QUADRATIC_SHAPES[0])) - y))
+
+    def meta_loss(phi: Mapping[str, Array], theta_0: Array) -> Array:
         def step(carry: Any, t: Array) -> Any:
             theta, gradient, state = carry
             update, state = rule(gradient, state, phi)
@@ -66,15 +70,22 @@ def make_meta_loss(name: str) -> Callable[[Mapping[str, Array]], Array]:
     return meta_loss
 
 
-def make_meta_step(name: str) -> Callable[[], float]:
-    """A function that makes a meta-step, with Adam, and returns its loss."""
-    meta_loss = make_meta_loss(name)
+def make_meta_step(name: str, episodes: int = 1) -> Callable[[], float]:
+    """A function that makes a meta-step, with Adam, and returns its loss, the mean over the episodes."""
+    one, theta_0 = make_meta_loss(name), _initial_theta(name)
+    meta_loss = one
+    if episodes > 1:
+        theta_0 = jnp.tile(theta_0, (episodes, 1))
+
+        def meta_loss(phi: Mapping[str, Array], theta_0: Array) -> Array:
+            return jnp.mean(jax.vmap(one, (None, 0))(phi, theta_0))
+
     phi = {key: jnp.asarray(value) for key, value in o.initial_phi().items()}
     zeros = jax.tree.map(jnp.zeros_like, phi)
 
     @jax.jit
-    def meta_step(phi: Any, m: Any, v: Any, t: Array) -> Any:
-        value, gradient = jax.value_and_grad(meta_loss)(phi)
+    def meta_step(phi: Any, m: Any, v: Any, t: Array, theta_0: Array) -> Any:
+        value, gradient = jax.value_and_grad(meta_loss)(phi, theta_0)
         m = jax.tree.map(lambda a, g: 0.9 * a + 0.1 * g, m, gradient)
         v = jax.tree.map(lambda a, g: 0.999 * a + 0.001 * g * g, v, gradient)
         phi = jax.tree.map(
@@ -89,7 +100,7 @@ def make_meta_step(name: str) -> Callable[[], float]:
 
     def run() -> float:
         carry[3] += 1
-        value, carry[0], carry[1], carry[2] = meta_step(*carry)
+        value, carry[0], carry[1], carry[2] = meta_step(*carry, theta_0)
         return float(value)
 
     return run
@@ -97,7 +108,8 @@ def make_meta_step(name: str) -> Callable[[], float]:
 
 def meta_gradient(name: str, phi: Mapping[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
     """The meta-loss and its gradient in φ."""
-    value, gradient = jax.value_and_grad(make_meta_loss(name))({k: jnp.asarray(v) for k, v in phi.items()})
+    weights = {key: jnp.asarray(value) for key, value in phi.items()}
+    value, gradient = jax.value_and_grad(make_meta_loss(name))(weights, _initial_theta(name))
     return float(value), {key: np.asarray(array) for key, array in gradient.items()}
 
 

@@ -106,6 +106,11 @@ def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:
     return tf.split(x, list(sizes), axis)
 
 
+def initial_value(initializer: keras.initializers.Initializer, shape: Sequence[int]) -> Tensor:
+    """What a Keras initializer draws."""
+    return initializer(tuple(shape), dtype="float32")
+
+
 def make_seed(*numbers: int) -> Tensor:
     """A seed, `[2]`, that depends on every one of the numbers."""
     seed = tf.constant([0, 0], tf.int32)

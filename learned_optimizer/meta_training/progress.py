@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import warnings
 
-from tqdm import TqdmWarning
-
-with warnings.catch_warnings():
-    # In a notebook without ipywidgets, where the bar is text as in a terminal.
-    warnings.simplefilter("ignore", TqdmWarning)
-    from tqdm.auto import tqdm
-
 
 class Progress:
     """Shows the rounds done, the remaining time, the last round's loss and the best validation loss."""
 
     def __init__(self, total: int, initial: int, verbose: int) -> None:
+        # Here rather than above: a meta-training step by step needs no tqdm.
+        from tqdm import TqdmWarning
+
+        with warnings.catch_warnings():
+            # In a notebook without ipywidgets, where the bar is text as in a terminal.
+            warnings.simplefilter("ignore", TqdmWarning)
+            from tqdm.auto import tqdm
+
         self._bar = tqdm(total=total, initial=initial, unit="round", disable=not verbose, dynamic_ncols=True)
 
     def __enter__(self) -> Progress:

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import safetensors
 import safetensors.numpy
-from tensorboard.summary import Writer
 
 from learned_optimizer.files import replaced_file
 from learned_optimizer.presets.preset import Preset
@@ -91,6 +89,8 @@ class Run:
     def log(self, row: Mapping[str, float]) -> None:
         """Adds an epoch to the TensorBoard logs."""
         if self._writer is None:
+            from tensorboard.summary import Writer
+
             self._writer = Writer(str(self.directory / LOGS))
         for name, value in row.items():
             if name != "epoch":
@@ -101,6 +101,8 @@ class Run:
         """Writes history.csv, once there is an epoch."""
         if not history:
             return
+        import pandas as pd
+
         with replaced_file(self.directory / HISTORY) as path:
             pd.DataFrame(history).to_csv(path, index=False)
 

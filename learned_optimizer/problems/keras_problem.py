@@ -215,4 +215,4 @@ def _draw(initializer: keras.initializers.Initializer, shape: Sequence[int], see
     if hasattr(initializer, "seed"):
         initializer = initializer.clone()
         initializer.seed = _TensorSeed(seed)
-    return initializer(tuple(shape), dtype="float32")
+    return backend.initial_value(initializer, shape)

@@ -1,4 +1,3 @@
-import importlib
 import os
 import signal
 import sys
@@ -14,8 +13,9 @@ from reference import Poisoned
 from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
 
 from learned_optimizer import LearnedOptimizer, backend, presets
-from learned_optimizer.meta_training import NonFiniteMetaGradientError, progress
+from learned_optimizer.meta_training import NonFiniteMetaGradientError
 from learned_optimizer.meta_training.interrupt import StopOnSignal
+from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
 from learned_optimizer.meta_training.state import restore
 from learned_optimizer.problems import Quadratic
@@ -246,24 +246,21 @@ class TestNonFiniteMetaGradients:
 class TestProgress:
     @pytest.fixture
     def notebook(self, monkeypatch):
-        """Python as it is in a Jupyter kernel without ipywidgets, with progress.py to be imported anew."""
+        """Python as it is in a Jupyter kernel without ipywidgets, with tqdm to be imported anew."""
         kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(config={"IPKernelApp": {}}))
         monkeypatch.setitem(sys.modules, "IPython", kernel)
         monkeypatch.setitem(sys.modules, "ipywidgets", None)
         for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
             monkeypatch.delitem(sys.modules, name, raising=False)
-        yield
-        monkeypatch.undo()
-        importlib.reload(progress)
 
     def test_without_widgets_a_notebook_has_a_bar_of_text_and_no_warning(self, notebook, capsys):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            bar = importlib.reload(progress).Progress(total=2, initial=0, verbose=1)
+            bar = Progress(total=2, initial=0, verbose=1)
             with bar:
                 bar.update(1.5, 0.25)
         assert not caught
         assert "loss 1.5, best 0.25" in capsys.readouterr().err
 
     def test_the_bar_is_that_of_tqdm_auto(self):
-        assert progress.tqdm is sys.modules["tqdm.auto"].tqdm
+        assert type(Progress(total=1, initial=0, verbose=0)._bar) is sys.modules["tqdm.auto"].tqdm

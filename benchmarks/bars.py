@@ -1,0 +1,118 @@
+"""The project's bars, as ratios of what was measured in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from benchmarks import floor
+from benchmarks.suite import MILLION, MIXTURE, SMALL_TASKS
+
+# A measure, its bar, and how it is computed; a KeyError says that something it needs was not measured.
+Bar = tuple[str, str, Callable[[], float]]
+
+
+def ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """The bars, with what was measured; a row is left out where one of its measurements is not there."""
+    measured = []
+    for label, bar, compute in [*_meta_training(table), *_on_jax(table), *_memory(table), *_step(table)]:
+        try:
+            value = float(compute())
+        except KeyError:
+            continue
+        limit = float(bar.split()[1])
+        met = value >= limit if bar.startswith(">") else value <= limit
+        measured.append({"measure": label, "bar": bar, "measured": round(value, 2), "met": "yes" if met else "no"})
+    return pd.DataFrame(measured)
+
+
+def _rates(table: pd.DataFrame) -> dict[str, float]:
+    return table.loc["rates"].to_dict() if "rates" in table.index else {}
+
+
+def _speed(table: pd.DataFrame, problem: str, name: str) -> float:
+    return table.loc[f"meta-training, {problem}: {name}", "inner_steps_per_second"]
+
+
+def _meta_training(table: pd.DataFrame) -> list[Bar]:
+    rates = _rates(table)
+
+    def over(problem: str, name: str, other: str) -> Callable[[], float]:
+        return lambda: _speed(table, problem, name) / _speed(table, problem, other)
+
+    def floors(problem: str, name: str) -> Callable[[], float]:
+        coordinates = floor.COORDINATES[problem]
+        return lambda: 1 / floor.meta_training_floor(coordinates, rates) / _speed(table, problem, name)
+
+    bars: list[Bar] = []
+    for problem in ("mlp", "quadratic"):
+        for name in ("library", "library, a tenth of the coordinates"):
+            label = f"meta-training, {problem}: {name}"
+            bars.append((f"{label} / plain JAX", ">= 2.5", over(problem, name, "plain JAX")))
+            bars.append((f"{label} / plain tf.function", ">= 1.4", over(problem, name, "plain tf.function")))
+            bars.append((f"{label}: time / floor", "<= 1.5", floors(problem, name)))
+    return bars
+
+
+def _on_jax(table: pd.DataFrame) -> list[Bar]:
+    def over_plain(problem: str) -> Callable[[], float]:
+        return lambda: _speed(table, problem, "library, JAX") / _speed(table, problem, "plain JAX")
+
+    def steps_of(problem: str) -> Callable[[], float]:
+        row = f"evolution strategies, {problem}: library, JAX"
+        return lambda: table.loc[row, "steps_per_second_and_core"]
+
+    bars: list[Bar] = [
+        ("JAX meta-training on the CPU, MLP: library / plain JAX", ">= 1.0", over_plain("mlp")),
+        ("JAX meta-training on the CPU, quadratics: library / plain JAX", ">= 1.0", over_plain("quadratic")),
+    ]
+    for problem in SMALL_TASKS:
+        label = f"evolution strategies on JAX, {problem}: episode-steps a second and core"
+        bars.append((label, ">= 8000", steps_of(problem)))
+    first = "evolution strategies on JAX, seconds to the first meta-step on small_tasks()"
+    bars.append((first, "<= 180", lambda: table.loc[f"{MIXTURE}, JAX", "first_seconds"]))
+    return bars
+
+
+def _memory(table: pd.DataFrame) -> list[Bar]:
+    stored = floor.stored_activations(floor.COORDINATES["mlp"], 100) / 2**20
+
+    def part(end: str) -> Callable[[], float]:
+        return lambda: table.loc[f"meta-training, mlp: library, unroll 100{end}", "working_mib"] / stored
+
+    return [
+        ("unroll 100, memory / stored activations", "<= 1.2", part("")),
+        ("unroll 100, recomputed, memory / stored activations", "<= 1.2", part(", recomputed")),
+        (
+            "seconds to the first meta-step, mlp",
+            "<= 15",
+            lambda: table.loc["meta-training, mlp: library", "first_seconds"],
+        ),
+    ]
+
+
+def _step(table: pd.DataFrame) -> list[Bar]:
+    rates = _rates(table)
+
+    def over(name: str, other: str) -> Callable[[], float]:
+        return lambda: milliseconds(name) / milliseconds(other)
+
+    def milliseconds(name: str) -> float:
+        return table.loc[f"step, {name}", "milliseconds"]
+
+    return [
+        ("step 10^6: JAX / learned", ">= 2", over("10^6, LSTM in JAX", "10^6, learned")),
+        (
+            "step 10^6: learned / floor",
+            "<= 2",
+            lambda: milliseconds("10^6, learned") / 1e3 / floor.step_floor(MILLION, rates),
+        ),
+        ("step 10^6: 200 variables / one", "<= 1.25", over("10^6 in 200 variables, learned", "10^6, learned")),
+        ("step 10^6: general / Adam", "<= 30", over("10^6, general", "10^6, Adam")),
+        (
+            "step 10^7: MiB beyond the state",
+            "<= 1024",
+            lambda: table.loc["step, 10^7, learned", "working_mib"] - 10**7 * (320 + 8) / 2**20,
+        ),
+    ]
