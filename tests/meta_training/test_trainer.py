@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import MetaTrainer
-from learned_optimizer.meta_training.schedule import make_schedule
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
 from learned_optimizer.unroll import start, unroll
@@ -246,14 +245,6 @@ def test_losses_may_be_negative():
 def test_refuses_arguments_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_trainer(**arguments)
-
-
-def test_the_cosine_schedule_falls_to_three_percent():
-    schedule = make_schedule("cosine", 0.1, 100)
-    np.testing.assert_allclose([schedule(0), schedule(50), schedule(100)], [0.1, 0.0515, 0.003], rtol=1e-5)
-    assert make_schedule("constant", 0.1, 100) == 0.1
-    with pytest.raises(ValueError, match="Received: 'linear'"):
-        make_schedule("linear", 0.1, 100)
 
 
 def test_a_meta_step_may_be_one_xla_program():
