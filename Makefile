@@ -16,8 +16,7 @@ $(INSTALLED): setup.cfg pyproject.toml
 demo: $(INSTALLED)
 	@rm -rf demo
 	@echo "Meta-training an optimizer on small networks that read 8x8 digits: about two minutes."
-	$(BIN)/python train.py --problem=digits --initialization=normal --initialization=glorot --coordinate_fraction=0.25 \
-	    --epochs=6 --rounds_per_epoch=20 --run_dir=demo/run
+	$(BIN)/python train.py --config=examples/configs/demo.py --run_dir=demo/run
 	@echo "Comparing it with tuned optimizers, on networks with Keras's own initial weights: about half a minute."
 	$(BIN)/python evaluate.py --problem=digits --initialization=glorot --optimizers=demo/run,adam,sgd,nag,rmsprop \
 	    --out=demo/results

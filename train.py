@@ -1,6 +1,6 @@
 """Meta-trains a learned optimizer.
 
-python train.py --problem=mnist --run_dir=runs/mnist
+python train.py --config=experiments/configs/mnist-start.py --run_dir=runs/mnist
 """
 
 from learned_optimizer_commands import train

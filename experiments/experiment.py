@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from learned_optimizer import presets
+from learned_optimizer.meta_training.config_file import from_file
 from learned_optimizer.meta_training.run import CONFIG
 
 BASELINES = ("adam", "sgd", "nag", "rmsprop")
-INITIAL = "--initial_preset="
+ROOT = Path(__file__).parents[1]
 # An experiment in about half a minute, to see that it works; its numbers mean nothing.
-SMOKE_TRAIN = ("--epochs=1", "--rounds_per_epoch=1", "--episodes=1", "--validation_episodes=1")
+SMOKE_TRAIN = ("--epochs=1", "--rounds_per_epoch=1", "--episodes=1")
 SMOKE_EVALUATE = ("--num_steps=10", "--test_episodes=2", "--tuning_episodes=1")
 
 
@@ -29,8 +30,8 @@ class Experiment:
         claimed: The paper's outcome at the last step, `"lower"` or `"higher"` than the best baseline; None where the
             experiment is not the paper's.
         note: Text for a reader of the outcome, without measured figures; those come from the results.
-        preset: The learned optimizer: a shipped preset, or one that is meta-trained first. `TRAINING` has the flags
-            that train.py makes it with.
+        preset: The learned optimizer: a shipped preset, or one that is meta-trained first. `TRAINING` has the
+            configuration file that train.py makes it by.
         flags: Flags of evaluate.py.
         parts: Flags of several comparisons by name, beside `flags`; each is written into a folder of its own.
         rivals: Other learned optimizers that are compared with it.
@@ -63,18 +64,18 @@ class Experiment:
         """Which of the learned optimizers are meta-trained first.
 
         Args:
-            training: The names of those that there are flags of train.py for.
+            training: The names of those that there is a configuration file for.
             shipped: The names of the presets.
-            retrain: Whether to meta-train presets, too; those without such flags stay as they are shipped.
+            retrain: Whether to meta-train presets, too; those without such a file stay as they are shipped.
         """
         return {name for name in self.optimizers() if name not in shipped or (retrain and name in training)}
 
-    def meta_train(self, name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool = False) -> str:
+    def meta_train(self, name: str, training: Mapping[str, Path], runs: Path, smoke: bool = False) -> str:
         """Runs train.py, or goes on with a run that was stopped; returns the run's folder, or that of several runs.
 
         Args:
             name: Name of the meta-training, and of the folder.
-            training: The flags of each. Where one starts from the φ of another, this one comes first.
+            training: The configuration file of each. Where one starts from the φ of another, this one comes first.
             runs: The folder of all runs.
             smoke: Whether to make one round only, with one seed.
 
@@ -117,18 +118,14 @@ class Experiment:
             self.finish(out)
 
 
-def _meta_train(
-    name: str, training: Mapping[str, Sequence[str]], runs: Path, smoke: bool, seed: int | None = None
-) -> Path:
-    """The run with one seed, of several, in a folder of its own; or with that which the flags give, if it is None."""
-    run, flags = runs / name, []
+def _meta_train(name: str, training: Mapping[str, Path], runs: Path, smoke: bool, seed: int | None = None) -> Path:
+    """The run with one seed, of several, in a folder of its own; or with that of the file, if it is None."""
+    run, flags = runs / name, [f"--config={os.path.relpath(training[name])}"]
     if seed is not None:
-        run, flags = run / f"seed-{seed}", [f"--seed={seed}"]
-    for flag in training[name]:
-        initial = flag.removeprefix(INITIAL)
-        if flag.startswith(INITIAL) and initial in training and initial not in presets.names():
-            flag = f"{INITIAL}{_meta_train(initial, training, runs, smoke, seed)}"
-        flags.append(flag)
+        run, flags = run / f"seed-{seed}", [*flags, f"--seed={seed}"]
+    initial = from_file(training[name]).settings["initial_preset"]
+    if initial in training and initial not in presets.names():
+        flags.append(f"--initial_preset={_meta_train(initial, training, runs, smoke, seed)}")
     if (run / CONFIG).exists():
         run_command("train", ["--resume", f"--run_dir={run}"])
     else:
@@ -144,6 +141,5 @@ def run_command(name: str, flags: Sequence[str]) -> None:
     """
     print(f"\n$ python {shlex.join([f'{name}.py', *flags])}", flush=True)
     start = f"import sys; sys.argv[0] = '{name}.py'; import learned_optimizer_commands as c; c.{name}()"
-    root = Path(__file__).parents[1]
-    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     subprocess.run([sys.executable, "-c", start, *flags], check=True, env=os.environ | {"PYTHONPATH": path})

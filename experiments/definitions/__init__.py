@@ -1,4 +1,4 @@
-"""The experiments: the paper's, suites of tasks, techniques of meta-training, and the flags that made each preset."""
+"""The experiments: the paper's, suites of tasks, techniques of meta-training, and the files that made each preset."""
 
 from experiments.definitions.catalogue import EXPERIMENTS
 from experiments.definitions.training import TRAINING

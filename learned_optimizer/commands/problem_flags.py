@@ -1,4 +1,4 @@
-"""The flags that describe a problem, shared by all commands."""
+"""The flags that describe a problem to compare optimizers on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def define() -> None:
         "The problem to optimize: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the "
         "images of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow "
         "Datasets knows; or a task of a suite: "
-        f"{', '.join(TASKS)}. For train.py, also 'small-tasks': a mixture of small networks, and quadratics.",
+        f"{', '.join(TASKS)}.",
     )
     flags.DEFINE_enum(
         "network",
@@ -93,14 +93,6 @@ def define() -> None:
     )
     flags.DEFINE_string("content", None, "A picture to draw contents from; default: scikit-learn's photographs.")
     flags.DEFINE_enum("distribution", "gaussian", list(DISTRIBUTIONS), "Distribution of the entries of W and y.")
-
-
-def build_all(values: flags.FlagValues) -> list[Problem]:
-    """The problems of the mixture that the flags name, or the one that they describe; raises as `build` does."""
-    if values.problem not in MIXTURES:
-        return [build(values)]
-    _refuse_others(values, ())
-    return MIXTURES[values.problem]()
 
 
 def build(values: flags.FlagValues, **overrides: Any) -> Problem:

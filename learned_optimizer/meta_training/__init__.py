@@ -4,6 +4,7 @@ from learned_optimizer.meta_training.curriculum import Curriculum
 from learned_optimizer.meta_training.estimators import CMAES, Backpropagation, EvolutionStrategies, Imitation
 from learned_optimizer.meta_training.objectives import Log, Normalized, Sum
 from learned_optimizer.meta_training.record import DifferentRunError
+from learned_optimizer.meta_training.schedule import cosine, cosine_adam
 from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
 
 __all__ = [
@@ -18,4 +19,6 @@ __all__ = [
     "NonFiniteMetaGradientError",
     "Normalized",
     "Sum",
+    "cosine",
+    "cosine_adam",
 ]

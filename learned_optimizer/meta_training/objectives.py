@@ -65,6 +65,3 @@ class Normalized(Objective):
     def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
         """Computes the meta-losses; see `Objective.__call__`."""
         return ops.sum(ops.log(losses / initial_loss + SMALL_PART), axis=0)
-
-
-OBJECTIVES: dict[str, type[Objective]] = {"sum": Sum, "log": Log, "normalized": Normalized}

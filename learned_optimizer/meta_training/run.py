@@ -16,6 +16,7 @@ from learned_optimizer.presets.preset import Preset
 from learned_optimizer.provenance import commit, versions
 
 CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
+CONFIG_FILE = "config.py"
 
 
 class CheckpointError(ValueError):
@@ -26,6 +27,7 @@ class Run:
     """The files of one meta-training.
 
         config.json              problem, rule, all arguments, versions, commit, and the flags of a command
+        config.py                the configuration file of a command, if there is one
         history.csv              a row an epoch
         logs/                    the same for TensorBoard
         checkpoint.safetensors   where the run stands
@@ -35,16 +37,24 @@ class Run:
         directory: Folder of the run, created if it does not exist.
         resume: Whether a run is to be found there.
         entries: Further entries of config.json, such as the flags of a command.
+        files: Texts of further files of the run by their names, such as its configuration file.
 
     Raises:
         FileExistsError: If there is a run already, and `resume` is false.
         FileNotFoundError: If there is none, and `resume` is true.
     """
 
-    def __init__(self, directory: str | Path, resume: bool = False, entries: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: str | Path,
+        resume: bool = False,
+        entries: Mapping[str, Any] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = Path(directory)
         self.resume = resume
         self.entries = dict(entries or {})
+        self.files = dict(files or {})
         exists = (self.directory / CHECKPOINT).exists() or (self.directory / HISTORY).exists()
         if exists and not resume:
             raise FileExistsError(
@@ -56,7 +66,10 @@ class Run:
         self._writer: Any = None
 
     def save_config(self, config: Mapping[str, Any]) -> None:
-        """Writes config.json: what the run is, with the versions and the commit that it is made with."""
+        """Writes config.json: what the run is, with the versions and the commit that it is made with; and `files`."""
+        for name, text in self.files.items():
+            with replaced_file(self.directory / name) as path:
+                path.write_text(text, encoding="utf-8")
         whole = {**config, **self.entries, "versions": versions(), "commit": commit()}
         with replaced_file(self.directory / CONFIG) as path:
             path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -9,11 +9,17 @@ from pathlib import Path
 from absl import flags
 
 ROOT = Path(__file__).parents[2]
+CONFIGS = Path(__file__).parent / "configs"
+# The flags of evaluate.py for the problem of the configuration file of that name.
 TINY = {
-    "quadratic": ["--problem=quadratic", "--dimension=2", "--functions=2", "--layers=4", "--learning_rate=0.02"],
-    "digits": ["--problem=digits", "--hidden_sizes=4", "--batch_size=16", "--layers=4", "--initialization=glorot"],
+    "quadratic": ["--problem=quadratic", "--dimension=2", "--functions=2"],
+    "digits": ["--problem=digits", "--hidden_sizes=4", "--batch_size=16", "--initialization=glorot"],
 }
-SHORT = ["--episode_length=6", "--unroll_length=3", "--epochs=3", "--rounds_per_epoch=4", "--validation_episodes=2"]
+
+
+def config(name):
+    """The flag of train.py for a tiny meta-training."""
+    return f"--config={CONFIGS / name}.py"
 
 
 def start(script, *flags):

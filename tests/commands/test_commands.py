@@ -1,5 +1,6 @@
 """train.py and evaluate.py as a user runs them."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -9,12 +10,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from process import SHORT, TINY, defined_once, finish, start
+from process import CONFIGS, TINY, config, defined_once, finish, start
 
 from learned_optimizer import LearnedOptimizer, presets
-from learned_optimizer.commands import problem_flags, train
+from learned_optimizer.commands import train
 from learned_optimizer.commands.entry import run
-from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import RNNprop
 
 PROGRESS = re.compile(r"\d+%\|.*round")
@@ -23,7 +23,7 @@ PROGRESS = re.compile(r"\d+%\|.*round")
 def test_train_says_what_it_did_and_where_it_is(trained):
     problem, run_dir, out, err = trained
     lines = out.splitlines()
-    assert lines[0].startswith(f"Meta-training on {problem}: ") and str(run_dir) in lines[0]
+    assert lines[0].startswith(f"Meta-training by {CONFIGS / problem}.py: ") and str(run_dir) in lines[0]
     assert re.match(r"Finished after 0\.\d minutes of meta-training; best val_loss \d", lines[1])
     assert lines[-1].endswith(f"LearnedOptimizer('{run_dir}')")
     assert len(lines) == 4
@@ -38,28 +38,38 @@ def test_train_shows_its_progress_and_nothing_else_on_the_error_stream(trained):
 
 def test_a_run_holds_everything_needed_to_repeat_it(trained):
     problem, run_dir, *_ = trained
-    config = json.loads((run_dir / "config.json").read_text())
-    assert config["flags"]["problem"] == problem and config["flags"]["layers"] == ["4"]
-    assert {"python", "tensorflow", "keras", "numpy"} <= set(config["versions"])
+    record = json.loads((run_dir / "config.json").read_text())
+    text = (run_dir / "config.py").read_text()
+    assert text == (CONFIGS / f"{problem}.py").read_text()
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    assert record["config"] == {"path": f"{CONFIGS / problem}.py", "sha256": sha256}
+    assert record["flags"]["config"] == record["config"]["path"] and record["flags"]["epochs"] is None
+    assert {"python", "tensorflow", "keras", "numpy"} <= set(record["versions"])
     # The same entries as of a run that was begun from Python.
-    assert config["problem"][0]["class"] == {"quadratic": "Quadratic", "digits": "MLPClassifier"}[problem]
-    assert config["fit"] == {"epochs": 3, "rounds_per_epoch": 4} and config["arguments"]["seed"] == 0
+    assert record["problem"][0]["class"] == {"quadratic": "Quadratic", "digits": "MLPClassifier"}[problem]
+    assert record["fit"] == {"epochs": 3, "rounds_per_epoch": 4} and record["arguments"]["seed"] == 0
     history = pd.read_csv(run_dir / "history.csv")
     assert list(history["epoch"]) == [1, 2, 3]
     optimizer = LearnedOptimizer(run_dir)
     card = optimizer.preset.card
     assert card["val_loss"] == history["val_loss"].min()
-    assert card["command"].startswith("train.py --") and f"--problem={problem}" in card["command"]
+    assert card["command"] == f"train.py {config(problem)}"
+    assert card["description"] == f"Meta-trained by {problem}.py"
     # Nothing of the machine it was made on.
     assert str(run_dir.parent) not in json.dumps(dict(card))
 
 
 def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
     problem, run_dir, *_ = trained
-    flags = [flag for flag in TINY[problem] if not flag.startswith(("--layers", "--learning_rate"))]
     arguments = ["--num_steps=12", "--test_episodes=3", "--tuning_episodes=1", "--update_card"]
     out, err = finish(
-        start("evaluate.py", *flags, *arguments, f"--optimizers={run_dir},sgd,adam", f"--out={tmp_path / 'out'}")
+        start(
+            "evaluate.py",
+            *TINY[problem],
+            *arguments,
+            f"--optimizers={run_dir},sgd,adam",
+            f"--out={tmp_path / 'out'}",
+        )
     )
     assert err == ""
     episodes = pd.read_csv(tmp_path / "out" / "episodes.csv")
@@ -115,10 +125,7 @@ def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_pa
 
 def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
     problem = ["--network=conv", "--channels=2,3", "--hidden_sizes=4", "--batch_size=8", "--classes=3,8"]
-    out, _ = finish(
-        start("train.py", *problem, *SHORT, "--layers=3", "--groups=4,offset$", f"--run_dir={tmp_path / 'run'}")
-    )
-    assert "evaluate.py --problem=digits" in out and all(flag in out for flag in problem)
+    finish(start("train.py", config("convolutional"), f"--run_dir={tmp_path / 'run'}"))
     groups = presets.load(tmp_path / "run").groups
     assert [selector for selector, _ in groups] == [4, "offset$"]
     arguments = [*problem, f"--optimizers={tmp_path / 'run'},sgd", f"--out={tmp_path / 'out'}"]
@@ -126,22 +133,41 @@ def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
     assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
 
 
-def test_techniques_of_meta_training_go_together(tmp_path, monkeypatch, capsys):
-    small = [Quadratic(dimension=2, functions=2), Quadratic(dimension=3, functions=1)]
-    monkeypatch.setitem(problem_flags.MIXTURES, "small-tasks", lambda: small)
-    techniques = ["--rule=RNNprop", "--random_scaling=1", "--estimator=nres", "--episode_length=3,6", "--patience=1"]
-    flags = ["--problem=small-tasks", *techniques, "--layers=3", "--meta_loss=log", "--epochs=3", "--unroll_length=3"]
-    monkeypatch.setattr(
-        sys, "argv", ["train.py", *flags, "--rounds_per_epoch=2", "--validation_episodes=2", f"--run_dir={tmp_path}"]
-    )
+def train_here(monkeypatch, *arguments):
+    """Runs train.py in this process."""
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     with pytest.raises(SystemExit) as end, defined_once():
         run(train.main, train.define_flags)
     assert not end.value.code
+
+
+def test_techniques_of_meta_training_go_together(tmp_path, monkeypatch, capsys):
+    train_here(monkeypatch, config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")
     out = capsys.readouterr().out
-    assert "Meta-training on small-tasks: 4, 3 coordinates." in out and "evaluate.py --problem=digits" in out
+    assert "techniques.py: 4, 3 coordinates." in out
     preset = presets.load(tmp_path)
-    assert isinstance(preset.rule, RNNprop)
-    assert all(flag in preset.card["command"] for flag in techniques)
+    assert isinstance(preset.rule, RNNprop) and preset.card["description"] == "Techniques together"
+    record = json.loads((tmp_path / "config.json").read_text())
+    assert record["arguments"]["seed"] == 1 and record["problem"][0]["arguments"]["radius"] == 2
+    assert record["arguments"]["episode_length"]["config"] == {"lengths": [3, 6], "patience": 1}
+    # The schedule goes with the flags.
+    schedule = record["arguments"]["meta_optimizer"]["config"]["learning_rate"]
+    assert record["fit"]["epochs"] == 2 and schedule["config"]["decay_steps"] == 2 * 2 * 2
+
+
+def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, monkeypatch, capsys):
+    small = ["--episode_length=20", "--episodes=1", "--learning_rate=0.02", "--epochs=1", "--rounds_per_epoch=1"]
+    flags = ["--problem=quadratic", "--initial_preset=quadratic", *small, "--description=Mine"]
+    train_here(monkeypatch, *flags, f"--run_dir={tmp_path}")
+    out = capsys.readouterr().out
+    assert "Meta-training on quadratic: 1,280 coordinates." in out and "evaluate.py --problem=quadratic" in out
+    preset = presets.load(tmp_path)
+    assert preset.card["description"] == "Mine" and preset.card["command"] == f"train.py {' '.join(flags)}"
+    record = json.loads((tmp_path / "config.json").read_text())
+    assert record["config"] is None and not (tmp_path / "config.py").exists()
+    assert record["flags"]["problem"] == "quadratic" and record["rule"]["phi"] == presets.load("quadratic").fingerprint
+    rate = record["arguments"]["meta_optimizer"]["config"]["learning_rate"]["config"]
+    assert (rate["initial_learning_rate"], rate["decay_steps"]) == (0.02, 1)
 
 
 @pytest.mark.parametrize("trained", ["quadratic"], indirect=True)
@@ -153,19 +179,19 @@ def test_a_finished_run_is_prolonged_under_the_schedule_that_it_was_begun_with(t
     histories = [pd.read_csv(path / "history.csv") for path in (run_dir, longer)]
     assert len(histories[1]) == 4
     pd.testing.assert_frame_equal(histories[0], histories[1][:3], check_exact=True)
-    config = json.loads((longer / "config.json").read_text())
-    assert config["flags"]["epochs"] == 3 and [each["epochs"] for each in config["resumptions"]] == [4]
+    record = json.loads((longer / "config.json").read_text())
+    assert record["fit"]["epochs"] == 3 and [each["epochs"] for each in record["resumptions"]] == [4]
     # Without the flag, until the epoch that it was last to reach.
     out, _ = finish(start("train.py", "--resume", f"--run_dir={longer}"))
     assert "Finished after" in out
-    config = json.loads((longer / "config.json").read_text())
-    assert [each["epochs"] for each in config["resumptions"]] == [4, 4]
+    record = json.loads((longer / "config.json").read_text())
+    assert [each["epochs"] for each in record["resumptions"]] == [4, 4]
 
 
 @pytest.mark.parametrize("trained", ["quadratic"], indirect=True)
 def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
     problem, run_dir, *_ = trained
-    process = start("train.py", *TINY[problem], *SHORT, f"--run_dir={tmp_path / 'run'}")
+    process = start("train.py", config(problem), f"--run_dir={tmp_path / 'run'}")
     while not PROGRESS.search(process.stderr.read(40)):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

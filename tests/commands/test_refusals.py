@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from absl import flags as absl_flags
-from process import ROOT, defined_once, finish, start
+from process import CONFIGS, ROOT, defined_once, finish, start
 
 from learned_optimizer.commands import evaluate, train
 from learned_optimizer.commands.entry import run
@@ -23,8 +23,11 @@ def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name in ("begun", "damaged"):
         (folder / name).mkdir()
-        flags = {"problem": "digits", "epochs": 5, "seed": 5}
-        (folder / name / "config.json").write_text(json.dumps({"flags": flags}))
+        record = {"flags": {"problem": "digits", "seed": 5}, "fit": {"epochs": 5}, "config": None}
+        (folder / name / "config.json").write_text(json.dumps(record))
+    (folder / "file").mkdir()
+    record = {"flags": {"config": "mine.py"}, "fit": {"epochs": 5}, "config": {"path": "mine.py", "sha256": "abc"}}
+    (folder / "file" / "config.json").write_text(json.dumps(record))
     (folder / "python").mkdir()
     (folder / "python" / "config.json").write_text(json.dumps({"problem": [{"class": "Quadratic"}]}))
     (folder / "damaged" / "checkpoint.safetensors").write_text("nonsense")
@@ -36,52 +39,31 @@ def recorded(tmp_path_factory):
     [
         ("--nonsense", "Unknown command line flag 'nonsense'.* --help lists all flags"),
         ("--epohcs=3", "Did you mean: epochs"),
-        ("--p=abc", "--p=abc"),
+        ("--epochs=abc", "--epochs=abc"),
         ("--epochs=0", "--epochs=0.*positive"),
         ("--seed=-1", "--seed=-1"),
-        ("--meta_loss=max", "--meta_loss=max.*sum"),
+        ("--rule=LSTM", "--rule=LSTM.*RNNprop"),
         ("digits", "every argument must be a flag.* Received: digits"),
         ("--problem=no_such_data", "No data set is called 'no_such_data'"),
-        ("--problem=digits --dimension=3", "--dimension does not apply to --problem=digits"),
-        ("--problem=quadratic --activation=relu", "--activation does not apply to --problem=quadratic"),
-        ("--channels=8", "--channels applies to --network=conv. Received: mlp"),
-        ("--classes=1", "`classes` must be two or more different labels"),
-        ("--classes=a,b", "--classes must be labels, counted from 0.* Received: a,b"),
-        ("--downscale=3", "`downscale` must divide the images' sides.*Received: 3"),
-        ("--groups=4", "The group 4 has nothing to update.*dense_0/kernel"),
-        ("--problem=neural-art --image_size=30", "`image_size` must be a multiple of 4"),
-        ("--problem=neural-art --hidden_sizes=3", "--hidden_sizes does not apply to --problem=neural-art"),
-        ("--problem=neural-art --style=cubism", "cubism cannot be read as a picture"),
-        ("--initialization=glorot --stddev=0.1", "--stddev applies to --initialization=normal"),
-        ("--hidden_sizes=20,x", "--hidden_sizes must be positive integers.* Received: 20,x"),
-        ("--layers=0", "--layers must be positive integers.* Received: 0"),
-        ("--layers=", "`hidden_sizes` must be one or more positive integers"),
-        ("--p=0", "`p` must be positive"),
-        ("--problem=quadratic --p=5", "--p applies to --preprocessing=log_and_sign. Received: none"),
-        ("--unroll_length=30", "`unroll_length` must divide `episode_length`.*unroll_length=30, episode_length=100"),
-        ("--unroll_length=200", "`unroll_length` must divide `episode_length`"),
-        ("--coordinate_fraction=0.5 --second_derivatives", "`coordinate_fraction` must be 1"),
-        ("--rule=RNNprop --p=5", "--p does not apply to --rule=RNNprop"),
-        ("--rule=RNNprop --preprocessing=none", "--preprocessing does not apply to --rule=RNNprop"),
-        ("--rule=AdaptiveMLP --layers=3", "--layers does not apply to --rule=AdaptiveMLP"),
-        ("--scaled=tensors", "--scaled applies to --random_scaling, which is 0"),
-        ("--perturbation=0.1", "--perturbation applies to --estimator=nres. Received: backpropagation"),
-        ("--teacher_learning_rate=0.1", "--teacher_learning_rate applies to --estimator=imitation"),
-        ("--estimator=imitation --teacher_learning_rate=0", "`teacher_learning_rate` must be positive"),
-        ("--estimator=nres --recompute", "`recompute` false.*True"),
-        ("--rule=RNNprop --layers=0", "--layers must be positive integers"),
-        ("--estimator=nres --episodes=3", "`episodes` must be even"),
-        ("--estimator=nres --perturbation=0", "`perturbation` must be positive"),
-        ("--problem=small-tasks --hidden_sizes=3", "--hidden_sizes does not apply to --problem=small-tasks"),
         ("--episode_length=100,x", "--episode_length must be positive integers.*Received: 100,x"),
-        ("--initial_preset=nowhere --rule=RNNprop", "--rule is decided by --initial_preset"),
+        ("--episode_length=30", "`unroll_length` must divide `episode_length`.*unroll_length=20, episode_length=30"),
+        ("--episode_length=10", "`unroll_length` must divide `episode_length`"),
+        ("--initial_preset=nowhere --rule=RNNprop", "`rule` is decided by initial_preset=nowhere. Received: RNNprop"),
         ("--initial_preset=nowhere", "There is no preset 'nowhere'"),
-        ("--initial_preset=nowhere --p=5", "--p is decided by --initial_preset"),
+        ("--config=nowhere.py", "Expected a Python file with a function `config.*Found: no file nowhere.py"),
+        ("--config={quadratic} --problem=digits", "--problem is decided by --config=.*quadratic.py. Received: digits"),
+        ("--config={quadratic} --rule=RNNprop", "--rule is decided by --config=.*quadratic.py. Received: RNNprop"),
+        ("--config={quadratic} --learning_rate=1", "--learning_rate is decided by --config=.*. Received: 1.0"),
+        ("--config={quadratic} --episode_length=10", "`unroll_length` must divide `episode_length`"),
+        ("--config={quadratic} --initial_preset=nowhere", "There is no preset 'nowhere'"),
         ("--resume", "--resume needs --run_dir"),
         ("--resume --run_dir=nowhere", "There is no run to resume in nowhere"),
         ("--resume --run_dir={recorded}/begun", "There is no run to resume in .*begun"),
         ("--resume --run_dir={recorded}/begun --epochs=6", "There is no run to resume in .*begun"),
         ("--resume --run_dir={recorded}/begun --seed=6", "--seed=6 contradicts the run, which has 5"),
+        ("--resume --run_dir={recorded}/begun --config={quadratic}", "--config=.*quadratic.py contradicts the run"),
+        ("--resume --run_dir={recorded}/file --config={quadratic}", "--config=.*quadratic.py contradicts the run"),
+        ("--resume --run_dir={recorded}/file", "Found: no file .*file/config.py"),
         ("--resume --run_dir={recorded}/python", "config.json .*holds no flags.* begun from Python"),
         ("--resume --run_dir={recorded}/damaged", "checkpoint.safetensors is damaged"),
         ("--run_dir={recorded}/damaged", "holds a run already"),
@@ -90,7 +72,8 @@ def recorded(tmp_path_factory):
 )
 def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments.format(recorded=recorded).split()])
+    arguments = arguments.format(recorded=recorded, quadratic=CONFIGS / "quadratic.py")
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments.split()])
     with pytest.raises(SystemExit) as end, defined_once():
         run(train.main, train.define_flags)
     assert end.value.code == 2
@@ -113,6 +96,31 @@ def test_evaluate_refuses(arguments, message, tmp_path):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2
     check(err, "evaluate.py", message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--dimension=3", "--dimension does not apply to --problem=digits"),
+        ("--problem=quadratic --activation=relu", "--activation does not apply to --problem=quadratic"),
+        ("--channels=8", "--channels applies to --network=conv. Received: mlp"),
+        ("--classes=1", "`classes` must be two or more different labels"),
+        ("--classes=a,b", "--classes must be labels, counted from 0.* Received: a,b"),
+        ("--downscale=3", "`downscale` must divide the images' sides.*Received: 3"),
+        ("--problem=neural-art --image_size=30", "`image_size` must be a multiple of 4"),
+        ("--problem=neural-art --hidden_sizes=3", "--hidden_sizes does not apply to --problem=neural-art"),
+        ("--problem=neural-art --style=cubism", "cubism cannot be read as a picture"),
+        ("--initialization=glorot --stddev=0.1", "--stddev applies to --initialization=normal"),
+        ("--hidden_sizes=20,x", "--hidden_sizes must be positive integers.* Received: 20,x"),
+    ],
+)
+def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments.split()])
+    with pytest.raises(SystemExit) as end, defined_once():
+        run(evaluate.main, evaluate.define_flags)
+    assert end.value.code == 2
+    check(capsys.readouterr().err, "evaluate.py", message)
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
@@ -138,12 +146,13 @@ def test_the_examples_of_the_usage_have_flags_that_there_are(command):
             assert given == ["command"], example
 
 
-def test_descriptions_of_flags_begin_with_what_they_are():
+@pytest.mark.parametrize(("command", "number"), [(train, 15), (evaluate, 32)], ids=["train", "evaluate"])
+def test_descriptions_of_flags_begin_with_what_they_are(command, number):
     with defined_once():
-        train.define_flags()
+        command.define_flags()
         by_module = absl_flags.FLAGS.flags_by_module_dict()
         own = [flag for module, each in by_module.items() if module.startswith("learned_optimizer") for flag in each]
-        assert len(own) > 40
+        assert len(own) == number
         assert not [flag.name for flag in own if flag.help.split()[0] in ("Of", "What", "That", "Whom", "How", "Where")]
 
 
@@ -152,8 +161,10 @@ def test_help_documents_every_flag(script):
     out, err = finish(start(script, "--help"))
     assert err == ""
     commands = ROOT / "learned_optimizer" / "commands"
-    source = (commands / script).read_text() + (commands / "problem_flags.py").read_text()
+    source = (commands / script).read_text()
+    if script == "evaluate.py":
+        source += (commands / "problem_flags.py").read_text()
     names = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)
-    assert len(names) > 15
+    assert len(names) >= 15
     for name in names:
         assert re.search(rf"^  --(\[no\])?{name}: .*\w", out, re.MULTILINE), name

@@ -74,14 +74,18 @@ def test_rivals_that_were_not_meta_trained_stay_as_they_are_shipped(retrain, exp
 def test_each_seed_goes_on_from_the_run_of_the_same_seed(smoke, seeds, tmp_path, monkeypatch):
     commands = []
     monkeypatch.setattr("experiments.experiment.run_command", lambda *command: commands.append(command))
-    training = {"first": ("--rule=RNNprop",), "then": ("--initial_preset=first", "--meta_loss=log")}
+    monkeypatch.chdir(tmp_path)
+    training = {name: tmp_path / f"{name}.py" for name in ("first", "then")}
+    training["first"].write_text("def config(): ...")
+    training["then"].write_text("initial_preset = 'first'\ndef config(): ...")
     folder = Experiment("", "then", (), meta_seeds=2).meta_train("then", training, tmp_path, smoke)
     assert folder == str(tmp_path / "then")
     assert [name for name, _ in commands] == ["train"] * 2 * len(seeds)
     for seed, (_, first), (_, then) in zip(seeds, commands[::2], commands[1::2], strict=True):
-        assert first[:2] == [f"--seed={seed}", "--rule=RNNprop"]
+        assert first[:2] == ["--config=first.py", f"--seed={seed}"]
         assert first[-1] == f"--run_dir={tmp_path}/first/seed-{seed}"
-        assert then[:3] == [f"--seed={seed}", f"--initial_preset={tmp_path}/first/seed-{seed}", "--meta_loss=log"]
+        initial = f"--initial_preset={tmp_path}/first/seed-{seed}"
+        assert then[:3] == ["--config=then.py", f"--seed={seed}", initial]
         assert then[-1] == f"--run_dir={tmp_path}/then/seed-{seed}"
 
 

@@ -6,7 +6,6 @@ from reference import gradient_of
 
 from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import Backpropagation, Curriculum, Log, MetaTrainer, Normalized, Sum
-from learned_optimizer.meta_training.schedule import make_schedule
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM
 from learned_optimizer.unroll import start, unroll
@@ -286,14 +285,6 @@ def test_whole_episodes_are_unrolls_of_their_length():
     trainer = make_trainer(estimator=Backpropagation(None), episode_length=4)
     history = trainer.fit(1, 2, verbose=0)
     assert list(history["meta_steps"]) == [2] and trainer.validate().shape == (4, 2)
-
-
-def test_the_cosine_schedule_falls_to_three_percent():
-    schedule = make_schedule("cosine", 0.1, 100)
-    np.testing.assert_allclose([schedule(0), schedule(50), schedule(100)], [0.1, 0.0515, 0.003], rtol=1e-5)
-    assert make_schedule("constant", 0.1, 100) == 0.1
-    with pytest.raises(ValueError, match="Received: 'linear'"):
-        make_schedule("linear", 0.1, 100)
 
 
 def test_a_meta_step_may_be_one_xla_program():

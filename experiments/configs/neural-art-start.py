@@ -1,0 +1,21 @@
+"""Meta-trains the first φ of the preset `neural-art`."""
+
+from learned_optimizer.meta_training import Backpropagation, Log, cosine_adam
+from learned_optimizer.problems import NeuralArt
+
+initial_preset = "mnist-start"
+episode_length = 128
+episodes = 2
+epochs = 10
+rounds_per_epoch = 20
+
+
+def config() -> dict:
+    return {
+        "problem": NeuralArt(),
+        "estimator": Backpropagation(unroll_length=32, coordinate_fraction=0.5),
+        "objective": Log(),
+        "meta_optimizer": cosine_adam(0.005),
+        "validation_episodes": 4,
+        "monitor": "val_log_loss",
+    }

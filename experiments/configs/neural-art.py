@@ -1,0 +1,20 @@
+"""Meta-trains the preset `neural-art`, from `neural-art-start`."""
+
+from learned_optimizer.meta_training import Backpropagation, Log, cosine_adam
+from learned_optimizer.problems import NeuralArt
+
+description = "Meta-trained on neural art, 64×64 pixels in the style of waves, 128 steps"
+initial_preset = "neural-art-start"
+episode_length = 128
+epochs = 10
+rounds_per_epoch = 20
+
+
+def config() -> dict:
+    return {
+        "problem": NeuralArt(),
+        "estimator": Backpropagation(unroll_length=32, coordinate_fraction=0.5),
+        "objective": Log(),
+        "meta_optimizer": cosine_adam(0.003),
+        "monitor": "val_log_loss",
+    }
