@@ -1,9 +1,12 @@
 # make demo: install, meta-train an optimizer, compare it with tuned ones. make test: install, check, test.
-# make test-backends: the tests of LearnedOptimizer under JAX and PyTorch, with both installed.
+# make test-backends: all that runs on JAX, and LearnedOptimizer on PyTorch, which is installed for it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Part of what runs on every backend; `make test-backends` runs all of it on JAX. In float64, for finite differences.
+ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradient.py \
+    tests/meta_training/test_trainer.py tests/problems/test_every_backend.py
 
 .PHONY: demo test test-backends check clean
 
@@ -30,11 +33,13 @@ check: $(INSTALLED)
 
 test: check
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ON_JAX)
 	@echo "All tests passed. make demo shows what the library does."
 
 test-backends: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,torch]'
 	$(BIN)/python -m pytest tests/optimizer/test_processes.py -k backends
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m every_backend
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -16,6 +18,9 @@ from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.suites import TASKS
 from learned_optimizer.provenance import commit
+
+if TYPE_CHECKING:
+    from learned_optimizer.evaluation.compare import Comparison
 
 USAGE = """\
 evaluate.py compares optimizers on a problem, which takes minutes. Say on which one, for example:
@@ -72,20 +77,22 @@ def define_flags() -> None:
 def main() -> None:
     """Compares under the flags, prints the table, and says where the results are."""
     values = flags.FLAGS
-    import keras
-
-    from learned_optimizer.evaluation.baselines import baseline_of
-    from learned_optimizer.evaluation.compare import Comparison, compare
-    from learned_optimizer.evaluation.files import SUMMARY, TABLE, load_comparison, save_comparison
-    from learned_optimizer.evaluation.plots import plot_curves
-    from learned_optimizer.evaluation.summary import format_table, summarize_measures
-    from learned_optimizer.files import replaced_file
-    from learned_optimizer.problems.data import DatasetUnavailableError
-
-    began = time.perf_counter()
     own = values.problem if values.problem in presets.names() else presets.DEFAULT
     optimizers = values.optimizers or [own, "adam", "sgd", "nag", "rmsprop"]
     out = Path(values.out or f"results/{values.problem}")
+    comparison = _compare(values, optimizers, out)
+    table = _write(values, comparison, out)
+    print(f"\n{table}\n\nFinal loss: the mean of the last 10 of {values.num_steps} steps. ± and [ ]: 95 % intervals.")
+    print(f"Table, curves and picture are in {out}")
+
+
+def _compare(values: flags.FlagValues, optimizers: Sequence[str], out: Path) -> Comparison:
+    """Compares the optimizers, and saves after each what there is of it."""
+    from learned_optimizer.evaluation.compare import compare
+    from learned_optimizer.evaluation.files import load_comparison, save_comparison
+    from learned_optimizer.problems.data import DatasetUnavailableError
+
+    began = time.perf_counter()
     with reporting(ValueError, PresetError, OSError, DatasetUnavailableError):
         test_problem = problem_flags.build(values)
         # Rates are tuned, like φ, on the training split.
@@ -98,31 +105,19 @@ def main() -> None:
             f"learning rate of a baseline, then {values.test_episodes} for each optimizer; {values.num_steps} steps.",
             flush=True,
         )
-        record = {
-            "command": command_line(values, omit=("data_dir", "reuse", "recheck")),
-            "seed": values.seed,
-            "commit": commit(),
-            "seconds": 0.0,
-            "versions": {"python": platform.python_version(), **backend.versions(), "keras": keras.__version__},
-            "conditions": command_line(values, omit=NO_CONDITIONS),
-        }
-
+        record = _record(values)
         alike = {name: record[name] for name in ("conditions", "versions")}
         known = load_comparison(out, alike) if values.reuse else None
 
         def report(line: str, comparison: Comparison) -> None:
             print(f"  {line}", flush=True)
-            reused = [
-                label
-                for label, of_label in comparison.records.items()
-                if known and of_label is known.records.get(label)
-            ]
+            records = comparison.records.items()
+            reused = [label for label, of_label in records if known and of_label is known.records.get(label)]
+            seconds = round(time.perf_counter() - began, 1)
             # What takes hours is not lost when it is stopped.
-            save_comparison(
-                out, comparison, {**record, "seconds": round(time.perf_counter() - began, 1), "reused": reused}
-            )
+            save_comparison(out, comparison, {**record, "seconds": seconds, "reused": reused})
 
-        comparison = compare(
+        return compare(
             problem,
             optimizers,
             test_problem=test_problem,
@@ -136,6 +131,30 @@ def main() -> None:
             recheck=values.recheck,
             report=report,
         )
+
+
+def _record(values: flags.FlagValues) -> dict[str, Any]:
+    """What run.json says of the comparison."""
+    import keras
+
+    return {
+        "command": command_line(values, omit=("data_dir", "reuse", "recheck")),
+        "seed": values.seed,
+        "commit": commit(),
+        "seconds": 0.0,
+        "versions": {"python": platform.python_version(), **backend.versions(), "keras": keras.__version__},
+        "conditions": command_line(values, omit=NO_CONDITIONS),
+    }
+
+
+def _write(values: flags.FlagValues, comparison: Comparison, out: Path) -> str:
+    """Writes summary, table and picture, and cards if that is asked for; returns the table."""
+    from learned_optimizer.evaluation.baselines import baseline_of
+    from learned_optimizer.evaluation.files import SUMMARY, TABLE
+    from learned_optimizer.evaluation.plots import plot_curves
+    from learned_optimizer.evaluation.summary import format_table, summarize_measures
+    from learned_optimizer.files import replaced_file
+
     summary = summarize_measures(comparison.measures, comparison.tuned, comparison.metrics)
     table = format_table(summary)
     emphasized = [label for label in comparison.records if baseline_of(label) is None]
@@ -143,17 +162,12 @@ def main() -> None:
         summary.to_csv(path)
     with replaced_file(out / TABLE) as path:
         path.write_text(table + "\n")
-    plot_curves(
-        {label: record.curve for label, record in comparison.records.items() if record.curve is not None},
-        out / "curves.png",
-        _title(values),
-        emphasized,
-    )
+    curves = {label: record.curve for label, record in comparison.records.items() if record.curve is not None}
+    plot_curves(curves, out / "curves.png", _title(values), emphasized)
     if values.update_card:
         for name in emphasized:
             _update_card(name, table, values)
-    print(f"\n{table}\n\nFinal loss: the mean of the last 10 of {values.num_steps} steps. ± and [ ]: 95 % intervals.")
-    print(f"Table, curves and picture are in {out}")
+    return table
 
 
 def _title(values: flags.FlagValues) -> str:

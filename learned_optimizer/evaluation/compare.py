@@ -128,12 +128,7 @@ def compare(
         PresetError: If a name is neither a baseline's nor a preset's.
     """
     contestants = _contestants(optimizers)
-    for contestant in contestants:
-        if len(contestant.make) > test_episodes:
-            raise ValueError(
-                f"{contestant.label} holds {len(contestant.make)} φ, which take the test episodes in turn: "
-                f"`test_episodes` must be at least {len(contestant.make)}. Received: {test_episodes}"
-            )
+    _check_episodes(contestants, test_episodes)
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING, range(tuning_episodes))
     test_seeds = make_seeds(seed, TEST, range(test_episodes))
@@ -190,6 +185,15 @@ class _Contestant:
     def runners(self, problem: Problem) -> list[Episodes]:
         decay = self.baseline.decay if self.baseline else None
         return [Episodes(problem, make(), decay) for make in self.make]
+
+
+def _check_episodes(contestants: Sequence[_Contestant], test_episodes: int) -> None:
+    for contestant in contestants:
+        if len(contestant.make) > test_episodes:
+            raise ValueError(
+                f"{contestant.label} holds {len(contestant.make)} φ, which take the test episodes in turn: "
+                f"`test_episodes` must be at least {len(contestant.make)}. Received: {test_episodes}"
+            )
 
 
 def _contestants(optimizers: Sequence[Optimizer] | Mapping[str, Optimizer]) -> list[_Contestant]:

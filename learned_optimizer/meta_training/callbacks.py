@@ -3,35 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
-import numpy as np
 
-from learned_optimizer import backend
-
-
-class Phi:
-    """What Keras callbacks take for a model: its weights are φ, and its optimizer is the meta-optimizer.
-
-    Attributes:
-        optimizer: The meta-optimizer.
-        stop_training: Whether the meta-training ends after the present round.
-    """
-
-    def __init__(self, optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> None:
-        self.optimizer = optimizer
-        self.stop_training = False
-        self._variables = list(variables)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """φ as it is now."""
-        return [backend.to_numpy(variable) for variable in self._variables]
-
-    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Changes φ."""
-        for variable, value in zip(self._variables, weights, strict=True):
-            variable.assign(value)
+from learned_optimizer.meta_training.phi import Phi
 
 
 class Callbacks:
@@ -47,7 +22,7 @@ class Callbacks:
         for callback in self._callbacks:
             callback.set_model(phi)
 
-    def call(self, hook: str, *arguments: Any, logs: Mapping[str, float] | None = None) -> None:
+    def call(self, hook: str, *arguments: int, logs: Mapping[str, float] | None = None) -> None:
         """Calls a hook, such as `"on_epoch_end"`, of each callback."""
         for callback in self._callbacks:
             getattr(callback, hook)(*arguments, dict(logs or {}))

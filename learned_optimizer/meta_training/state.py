@@ -6,15 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from learned_optimizer import backend
+from learned_optimizer.meta_training.estimators import Estimator
 from learned_optimizer.meta_training.parameter_groups import with_weights
+from learned_optimizer.meta_training.phi import Phi, Weights
 from learned_optimizer.meta_training.run import CheckpointError
 from learned_optimizer.presets.preset import Preset
-
-Weights = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass
@@ -47,48 +46,47 @@ class State:
 PLAIN = tuple(field.name for field in dataclasses.fields(State) if field.name != "epoch_sums")
 
 
-def snapshot(
-    state: State,
-    best_weights: Weights,
-    center: Weights,
-    variables: Mapping[str, keras.Variable],
-    meta_optimizer: keras.optimizers.Optimizer,
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def snapshot(state: State, best_weights: Weights, phi: Phi, estimator: Estimator) -> tuple[Weights, dict[str, Any]]:
     """A checkpoint: arrays, and what JSON can hold."""
-    arrays = {f"phi/{name}": backend.to_numpy(variable) for name, variable in variables.items()}
+    arrays = {f"phi/{name}": backend.to_numpy(variable) for name, variable in phi.variables.items()}
     arrays |= {f"best/{name}": value for name, value in best_weights.items()}
-    arrays |= {f"center/{name}": value for name, value in center.items()}
-    arrays |= {f"meta_optimizer/{i}": backend.to_numpy(variable) for i, variable in enumerate(meta_optimizer.variables)}
+    arrays |= {f"initial/{name}": value for name, value in phi.initial.items()}
+    slots = enumerate(phi.optimizer.variables)
+    arrays |= {f"meta_optimizer/{number}": backend.to_numpy(variable) for number, variable in slots}
+    arrays |= {f"estimator/{name}": value for name, value in estimator.snapshot().items()}
     arrays["epoch_sums"] = state.epoch_sums
     return arrays, {name: getattr(state, name) for name in PLAIN}
 
 
 def restore(
-    arrays: Mapping[str, np.ndarray],
-    progress: Mapping[str, Any],
-    initial: Preset,
-    variables: Mapping[str, keras.Variable],
-    meta_optimizer: keras.optimizers.Optimizer,
-) -> tuple[State, Weights, Weights]:
+    arrays: Mapping[str, np.ndarray], progress: Mapping[str, Any], preset: Preset, phi: Phi, estimator: Estimator
+) -> tuple[State, Weights]:
     """Takes over a checkpoint, all of it or, where it does not fit, nothing.
 
+    Args:
+        arrays: The checkpoint's arrays.
+        progress: The rest of it.
+        preset: The preset that meta-training began with.
+        phi: φ and the meta-optimizer, which are changed.
+        estimator: The estimator, which is changed.
+
     Returns:
-        The state, the best φ, and the φ that was begun from.
+        The state, and the best φ.
 
     Raises:
         CheckpointError: If it does not fit the meta-optimizer, or is of another version.
         ValueError: If it holds the φ of another rule.
     """
-    phi, best, center = (named(arrays, kind) for kind in ("phi", "best", "center"))
-    for weights in (phi, best, center):
-        with_weights(initial, weights, {})  # Refuses those of another rule.
-    slots = named(arrays, "meta_optimizer")
-    if len(slots) != len(meta_optimizer.variables):
+    present, best, initial = (_named(arrays, kind) for kind in ("phi", "best", "initial"))
+    for weights in (present, best, initial):
+        with_weights(preset, weights, {})  # Refuses those of another rule.
+    slots = _named(arrays, "meta_optimizer")
+    if len(slots) != len(phi.optimizer.variables):
         raise CheckpointError(
             f"The checkpoint holds {len(slots)} variables of the meta-optimizer, and "
-            f"{len(meta_optimizer.variables)} are expected: is `meta_optimizer` as the run was begun?"
+            f"{len(phi.optimizer.variables)} are expected: is `meta_optimizer` as the run was begun?"
         )
-    pairs = [(variable, slots[str(i)]) for i, variable in enumerate(meta_optimizer.variables)]
+    pairs = [(variable, slots[str(number)]) for number, variable in enumerate(phi.optimizer.variables)]
     if any(tuple(variable.shape) != value.shape for variable, value in pairs):
         raise CheckpointError("The checkpoint is damaged: the meta-optimizer's state is that of another φ.")
     try:
@@ -96,11 +94,13 @@ def restore(
     except KeyError as error:
         raise CheckpointError(f"The checkpoint is not one of this version: it has no {error}.") from error
     state.history = [dict(row) for row in state.history]
-    for variable, value in [*((variables[name], value) for name, value in phi.items()), *pairs]:
+    estimator.restore(_named(arrays, "estimator"))
+    phi.initial = initial
+    for variable, value in [*((phi.variables[name], value) for name, value in present.items()), *pairs]:
         variable.assign(value)
-    return state, best, center
+    return state, best
 
 
-def named(arrays: Mapping[str, np.ndarray], kind: str) -> Weights:
-    """The arrays of a checkpoint whose names begin with a kind, such as `"phi"`, without it."""
+def _named(arrays: Mapping[str, np.ndarray], kind: str) -> Weights:
+    """The arrays whose names begin with a kind, such as `"phi"`, without it."""
     return {name.removeprefix(f"{kind}/"): value for name, value in arrays.items() if name.startswith(f"{kind}/")}

@@ -12,23 +12,23 @@ import keras
 import numpy as np
 from keras import ops
 
-from learned_optimizer import backend
-from learned_optimizer.meta_training.callbacks import Callbacks, Phi
+from learned_optimizer.meta_training.callbacks import Callbacks
 from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.description import describe
-from learned_optimizer.meta_training.estimators import Backpropagation, Estimate, Estimator, Task
+from learned_optimizer.meta_training.estimators import Backpropagation, Estimator
 from learned_optimizer.meta_training.interrupt import StopOnSignal
+from learned_optimizer.meta_training.meta_batch import MetaBatch
 from learned_optimizer.meta_training.objectives import Objective, Sum
 from learned_optimizer.meta_training.parameter_groups import groups_of, initial_preset, preset_weights, with_weights
+from learned_optimizer.meta_training.phi import Phi
 from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.record import check_same_run
 from learned_optimizer.meta_training.run import Run
-from learned_optimizer.meta_training.state import State, named, restore, snapshot
+from learned_optimizer.meta_training.state import State, restore, snapshot
 from learned_optimizer.meta_training.validation import MONITORS, Validation, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem
-from learned_optimizer.problems.streams import TRAIN, make_seeds
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
@@ -135,28 +135,13 @@ class MetaTrainer:
         self.rule = self._initial.rule
         self.card: dict[str, Any] = {}
         self.state = State()
-        # φ = center + scale · s, in the estimator's coordinates s.
-        self._center = preset_weights(self._initial)
-        scaled = self.estimator.is_scaled
-        self._scale = {name: self.estimator.scale(name) for name in self._center} if scaled else {}
-        self._variables = {
-            name: keras.Variable(
-                np.zeros_like(value) if scaled else value, dtype="float32", name=name.replace("/", "_")
-            )
-            for name, value in self._center.items()
-        }
+        self._phi = Phi(preset_weights(self._initial), self.estimator, self.meta_optimizer)
         self.best_weights = self.weights
-        self.estimator.begin(self._center)
-        self.meta_optimizer.build(list(self._variables.values()))
-        self._phi = Phi(self.meta_optimizer, list(self._variables.values()))
-        self._apply = backend.make_apply(self.meta_optimizer, list(self._variables.values()))
-        self._tasks = [
-            self.estimator.task(p, of_problem, self.objective)
-            for p, of_problem in zip(self.problems, of_problems, strict=True)
-        ]
+        self.estimator.begin(self.weights)
+        pairs = zip(self.problems, of_problems, strict=True)
+        tasks = [self.estimator.task(each, of_problem, self.objective) for each, of_problem in pairs]
+        self._batch = MetaBatch(self.estimator, tasks, episodes, seed)
         self._validation = [Validation(p, groups_of(p, self._initial)) for p in self.validation_problems]
-        self._running: list[tuple[Task, Any]] = []  # Empty where a meta-batch is to begin.
-        self._unrolls_left = 0
 
     def _check(self) -> None:
         for name in ("episodes", "validation_episodes"):
@@ -182,14 +167,7 @@ class MetaTrainer:
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """φ as it is now."""
-        values = {name: backend.to_numpy(variable) for name, variable in self._variables.items()}
-        return self._phi_at(values)
-
-    def _phi_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """φ at a point of the meta-optimizer's coordinates."""
-        if not self._scale:
-            return dict(values)
-        return {name: self._center[name] + self._scale[name] * value for name, value in values.items()}
+        return self._phi.weights
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -228,15 +206,11 @@ class MetaTrainer:
         made = {
             "seed": self.seed,
             "rounds": self.rounds,
-            "meta_steps": self._meta_steps,
+            "meta_steps": self._phi.meta_steps,
             "minutes": round(self.seconds / 60, 1),
             self.monitor: self.best if np.isfinite(self.best) else None,
         }
         return with_weights(self._initial, self.best_weights, self.card | made)
-
-    @property
-    def _meta_steps(self) -> int:
-        return int(backend.to_numpy(self.meta_optimizer.iterations))
 
     def optimizer(self, **arguments: Any) -> LearnedOptimizer:
         """A Keras optimizer with the best φ; the arguments are those of `LearnedOptimizer`."""
@@ -327,9 +301,12 @@ class MetaTrainer:
 
     def validate(self) -> np.ndarray:
         """f(θ_0), … of the validation episodes of each problem, `[episode_length, validation problems · episodes]`."""
+        return self._curves(self.weights)
+
+    def _curves(self, weights: Mapping[str, np.ndarray]) -> np.ndarray:
         length = self.curriculum.lengths[-1]
-        phi = {name: ops.convert_to_tensor(value) for name, value in self.weights.items()}
         steps = self.estimator.num_steps(length)
+        phi = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
         curves = [task.curves(phi, self.seed, self.validation_episodes, length, steps) for task in self._validation]
         return np.concatenate(curves, axis=1)
 
@@ -340,65 +317,22 @@ class MetaTrainer:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite.
         """
         length = self.curriculum.lengths[self.state.stage]
-        num_steps = self.estimator.num_steps(length)
-        if not self._running:
-            self._begin_round()
-            self._unrolls_left = length // num_steps
-        phi = self._phi_at({name: backend.read(variable) for name, variable in self._variables.items()})
-        proposed = self.estimator.propose(phi)
-        estimates = [task.estimate(proposed, state, num_steps) for task, state in self._running]
-        loss, gradient, norm = self.estimator.combine(estimates, phi)
-        loss, norm = float(loss), float(norm)
-        self._running = [(task, e.state) for (task, _), e in zip(self._running, estimates, strict=True)]
-        tasks = [task for task, _ in self._running]
-        self._unrolls_left -= 1
-        if not self._unrolls_left:
-            self._running = []
+        loss, gradient, norm = self._batch.unroll(self._phi.tensors, self.state, length)
         if np.isfinite(norm) and np.isfinite(loss):
-            self._apply([gradient[name] for name in self._variables])
+            self._phi.apply(gradient)
             self.state.consecutive_nonfinite = 0
             self.state.epoch_sums += (loss, norm, 1, 0)
             return loss
-        self._running = []  # The episodes may be lost: others begin.
+        self._batch.end()  # The episodes may be lost: others begin.
         self.state.consecutive_nonfinite += 1
         self.state.epoch_sums += (0, 0, 0, 1)
         if self.state.consecutive_nonfinite >= MAX_NONFINITE:
-            raise NonFiniteMetaGradientError(self._why_nonfinite(tasks, estimates))
+            raise NonFiniteMetaGradientError(self._batch.why_nonfinite(self.state.consecutive_nonfinite))
         return loss
-
-    def _begin_round(self) -> None:
-        """Begins a meta-batch of each problem, or of the one whose turn it is."""
-        count = len(self._tasks)
-        chosen = range(count) if self.estimator.every_problem else [self.state.batches_begun % count]
-        copies = self.estimator.copies
-        for number in chosen:
-            first = self.state.batches_begun * self.episodes
-            numbers = [e for e in range(first, first + self.episodes, copies) for _ in range(copies)]
-            task = self._tasks[number]
-            self._running.append((task, task.start(make_seeds(self.seed, TRAIN, numbers))))
-            self.state.batches_begun += 1
-
-    def _why_nonfinite(self, tasks: Sequence[Task], estimates: Sequence[Estimate]) -> str:
-        """The message on meta-gradients that are not finite."""
-        times = f"for {self.state.consecutive_nonfinite} meta-steps in a row"
-        for task, estimate in zip(tasks, estimates, strict=True):
-            initial = ops.convert_to_numpy(estimate.initial_loss)
-            bad = ~np.isfinite(initial)
-            if bad.any():
-                which = f"problem {self._tasks.index(task)} ({type(task.problem).__name__})"
-                return (
-                    f"The meta-gradient was not finite {times}: the loss of {which} is not finite at θ_0, before any "
-                    f"update, in {bad.sum()} of {bad.size} episodes. Look for NaN or infinity in its data, for labels "
-                    f"out of range, and at the scale of its initial values. Received: {initial[bad][0]}"
-                )
-        return (
-            f"The meta-gradient was not finite {times}: the optimizees diverge. A lower meta learning rate, a "
-            "smaller output scale or a shorter episode may help. The best φ so far is kept."
-        )
 
     def _round(self, hooks: Callbacks) -> float:
         losses: list[float] = []
-        while self._running or not losses:
+        while self._batch.is_running or not losses:
             number = len(losses)
             hooks.call("on_train_batch_begin", number)
             losses.append(self.meta_step())
@@ -408,20 +342,16 @@ class MetaTrainer:
     def _end_epoch(self) -> None:
         state = self.state
         loss, norm, counted, skipped = state.epoch_sums
-        latest = self._phi.get_weights()
-        if self._meta_steps > 0:  # Before the first meta-step there is no running mean.
-            self.meta_optimizer.finalize_variable_values(list(self._variables.values()))
-        validated = self.weights
+        validated = self._phi.averaged
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
-            **validation_losses(self.validate()),
+            **validation_losses(self._curves(validated)),
             "gradient_norm": norm / counted if counted else np.nan,
             "episode_length": self.curriculum.lengths[state.stage],
             "skipped": int(skipped),
-            "meta_steps": self._meta_steps,
+            "meta_steps": self._phi.meta_steps,
         }
-        self._phi.set_weights(latest)
         state.epochs_without_gain += 1
         if row[self.monitor] < self.best:
             self.best_weights = validated
@@ -440,15 +370,11 @@ class MetaTrainer:
             return
         arrays, progress = run.load_checkpoint()
         check_same_run(run.directory, run.load_config(), config)
-        restored = restore(arrays, progress, self._initial, self._variables, self.meta_optimizer)
-        self.state, self.best_weights, self._center = restored
-        self.estimator.restore(named(arrays, "estimator"))
+        self.state, self.best_weights = restore(arrays, progress, self._initial, self._phi, self.estimator)
         run.note_resumption(epochs)
 
     def _save(self, run: Run) -> None:
-        arrays, progress = snapshot(self.state, self.best_weights, self._center, self._variables, self.meta_optimizer)
-        arrays |= {f"estimator/{name}": value for name, value in self.estimator.snapshot().items()}
-        run.save_checkpoint(arrays, progress)
+        run.save_checkpoint(*snapshot(self.state, self.best_weights, self._phi, self.estimator))
         run.save_history(self.history)
         run.save_best(self.preset())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import numpy as np
 
 SPLITS = ("train", "test")
 DIGITS_TEST_EXAMPLES = 360
+# Those of `keras.datasets`, for machines without TensorFlow.
+KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
 class DatasetUnavailableError(RuntimeError):
@@ -25,7 +28,8 @@ def load_images(name: str, split: str = "train", data_dir: str | None = None) ->
 
     Args:
         name: `"digits"` (1,797 images of 8×8, inside scikit-learn: no download), or the name of an image
-            classification data set of TensorFlow Datasets, such as `"mnist"` or `"cifar10"`.
+            classification data set of TensorFlow Datasets, such as `"mnist"` or `"cifar10"`. Without TensorFlow, one
+            of `KERAS_DATASETS`, which Keras downloads.
         split: `"train"` or `"test"`. Digits has no official split: the last 360 images, in the order in which
             scikit-learn has them, are its test split.
         data_dir: Where TensorFlow Datasets keeps its files. `None`: the environment variable `TFDS_DATA_DIR`, or else
@@ -40,7 +44,11 @@ def load_images(name: str, split: str = "train", data_dir: str | None = None) ->
     """
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {SPLITS}. Received: {split!r}")
-    return _load_digits(split) if name == "digits" else _load_tfds(name, split, data_dir)
+    if name == "digits":
+        return _load_digits(split)
+    if importlib.util.find_spec("tensorflow") is None:
+        return _load_keras(name, split)
+    return _load_tfds(name, split, data_dir)
 
 
 def _load_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -52,6 +60,27 @@ def _load_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
     labels = digits.target.astype("int32")
     part = slice(None, -DIGITS_TEST_EXAMPLES) if split == "train" else slice(-DIGITS_TEST_EXAMPLES, None)
     return images[part], labels[part]
+
+
+def _load_keras(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Loads one of Keras's data sets, which need no TensorFlow, and are kept in ~/.keras."""
+    if name not in KERAS_DATASETS:
+        raise ValueError(
+            f"Without TensorFlow, the data sets are 'digits' and {', '.join(KERAS_DATASETS)}. Install TensorFlow for "
+            f"those of TensorFlow Datasets. Received: {name!r}"
+        )
+    import keras
+
+    try:
+        parts = getattr(keras.datasets, name).load_data()
+    except Exception as error:  # Keras raises whatever its download and file layers raise.
+        raise DatasetUnavailableError(
+            f"The data set {name!r} was not found in ~/.keras/datasets and could not be downloaded "
+            f"({type(error).__name__}). Run once with a network connection. 'digits' needs no download."
+        ) from error
+    images, labels = parts[SPLITS.index(split)]
+    images = images if images.ndim == 4 else images[..., None]
+    return images.astype("uint8"), labels.reshape(-1).astype("int32")
 
 
 def _load_tfds(name: str, split: str, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -14,6 +15,45 @@ def test_digits_are_those_of_scikit_learn():
     together = np.concatenate([images, test_images])[..., 0]
     np.testing.assert_allclose(together / 255, digits.images / 16, atol=0.5 / 255)
     np.testing.assert_array_equal(np.concatenate([labels, test_labels]), digits.target)
+
+
+@pytest.fixture
+def without_tensorflow(monkeypatch):
+    """A machine where TensorFlow is not installed, as `load_images` finds it."""
+    monkeypatch.setattr("learned_optimizer.problems.data.importlib.util.find_spec", lambda name: None)
+    load_images.cache_clear()
+    yield monkeypatch
+    load_images.cache_clear()
+
+
+def test_without_tensorflow_data_sets_are_those_of_keras(without_tensorflow):
+    grey = np.arange(2 * 4 * 4, dtype="uint8").reshape(2, 4, 4)
+    colours, labels = np.zeros((3, 4, 4, 3), "uint8"), np.array([[1], [0], [2]])
+    pairs = {"mnist": ((grey, [0, 1]), (grey[:1], [1])), "cifar10": ((colours, labels), (colours[:1], labels[:1]))}
+    for name, (train, test) in pairs.items():
+        parts = tuple((x, np.asarray(y)) for x, y in (train, test))
+        without_tensorflow.setattr(getattr(keras.datasets, name), "load_data", lambda parts=parts: parts)
+    images, read = load_images("mnist")
+    np.testing.assert_array_equal(images[..., 0], grey)
+    assert images.dtype == np.uint8 and read.dtype == np.int32 and read.tolist() == [0, 1]
+    images, read = load_images("cifar10", "test")
+    assert images.shape == (1, 4, 4, 3) and read.tolist() == [1]
+
+
+def test_without_tensorflow_other_names_are_refused(without_tensorflow):
+    with pytest.raises(
+        ValueError, match="Without TensorFlow, the data sets are 'digits' and mnist.*Received: 'kmnist'"
+    ):
+        load_images("kmnist")
+
+
+def test_without_tensorflow_and_network_the_error_says_what_to_do(without_tensorflow):
+    def refuse():
+        raise OSError("no network")
+
+    without_tensorflow.setattr(keras.datasets.mnist, "load_data", refuse)
+    with pytest.raises(DatasetUnavailableError, match="'mnist' was not found in ~/.keras/datasets .*OSError"):
+        load_images("mnist")
 
 
 def test_an_unknown_split_is_refused():
