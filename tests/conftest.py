@@ -1,6 +1,7 @@
 import keras
+import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 
 @pytest.fixture(autouse=True)
@@ -11,4 +12,4 @@ def fresh_seeds():
 
 @pytest.fixture
 def seed():
-    return tf.constant([3, 5], tf.int32)
+    return ops.convert_to_tensor(np.array([3, 5], "int32"))
