@@ -5,8 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Part of what runs on every backend; `make test-backends` runs all of it on JAX. In float64, for finite differences.
-ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradient.py \
-    tests/meta_training/test_trainer.py tests/problems/test_every_backend.py
+ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradient.py
 
 .PHONY: demo test test-backends check clean
 

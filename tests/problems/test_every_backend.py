@@ -1,4 +1,4 @@
-"""What every kind of problem must do on each backend; `make test` runs this on TensorFlow and on JAX."""
+"""What every kind of problem must do on each backend; `make test-backends` runs this on JAX, too."""
 
 import keras
 import numpy as np
