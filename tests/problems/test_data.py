@@ -41,9 +41,7 @@ def test_without_tensorflow_data_sets_are_those_of_keras(without_tensorflow):
 
 
 def test_without_tensorflow_other_names_are_refused(without_tensorflow):
-    with pytest.raises(
-        ValueError, match="the data sets are 'digits' and mnist.*Received: 'kmnist'"
-    ):
+    with pytest.raises(ValueError, match="the data sets are 'digits' and mnist.*Received: 'kmnist'"):
         load_images("kmnist")
 
 
