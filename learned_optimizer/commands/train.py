@@ -131,7 +131,8 @@ def _report(trainer: MetaTrainer, rounds: int, run_dir: Path, problem: str | Non
     print(f"{'Finished' if done else 'Stopped'} after {trainer.seconds / 60:.1f} minutes of meta-training{best}.")
     if not done:
         print(f"Go on:      train.py --resume --run_dir={run_dir}")
-    compared = "digits" if problem is None or problem in MIXTURES else problem
+    # Of a file or a mixture no name says the problem to compare on.
+    compared = "NAME" if problem is None or problem in MIXTURES else problem
     print(
         f"Compare it: evaluate.py --problem={compared} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
         f"Use it:     LearnedOptimizer('{run_dir}')"

@@ -52,7 +52,7 @@ def masked_update(
         rule: The rule.
         layout: The layout of the whole tensors; a coordinatewise rule gets that of one vector.
         gradient: The gradient, `[size]`.
-        theta: The values of the coordinates, `[size]`, or None where the rule does not need them.
+        theta: The present values of the variables, `[size]`, or None where the rule does not need them.
         mask: Booleans, `[size]`: true where the coordinate is updated.
         slots: The state, one `[features, entries]` for each unit.
         weights: The rule's φ.
@@ -66,6 +66,8 @@ def masked_update(
         layout = Layout([tuple(gradient.shape)])
     state = unpack(rule, slots)
     back = average_scale * rule.average_offset(state, layout) if rule.keeps_average else 0.0
+    if theta is not None:  # The variables may hold the average in place of θ.
+        theta = theta - back
     update, state = rule(Observation(ops.where(mask, gradient, 0.0), theta), state, weights, layout)
     return ops.where(mask, learning_rate * update, 0.0) - back, _next_slots(rule, layout, mask, state, slots)
 

@@ -7,6 +7,7 @@ from contract import X, Y, compiled, learned, losses, network, tensorwise, weigh
 
 from learned_optimizer import LearnedOptimizer, SwapAverageWeights, recalibrate_batch_normalization
 from learned_optimizer.rules import AdaptiveMLP
+from learned_optimizer.rules.handmade import ScheduleFree
 
 # Keras stores variables by np.array, of which NumPy 2 warns.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -92,6 +93,26 @@ def test_a_step_gets_back_to_theta_where_nobody_has_restored_it():
         averaged.finalize_variable_values([other])
         assert averaged.holds_average
     assert np.abs(keras.ops.convert_to_numpy(other) - theta).max() > 1e-4
+
+
+class Pulled(ScheduleFree):
+    """A rule with an average that looks at θ, which it pulls towards 0."""
+
+    needs = frozenset(("theta",))
+
+    def __call__(self, observation, state, weights, layout):
+        update, state = super().__call__(observation, state, weights, layout)
+        return update - 0.1 * observation.theta, state
+
+
+def test_a_rule_is_shown_theta_where_the_variables_hold_the_average():
+    plain, averaged = (LearnedOptimizer(Pulled(), learning_rate=0.5) for _ in range(2))
+    variable, other = keras.Variable(np.ones(4, "float32")), keras.Variable(np.ones(4, "float32"))
+    for gradient in np.random.default_rng(1).normal(size=(6, 4)).astype("float32"):
+        for optimizer, moved in ((plain, variable), (averaged, other)):
+            optimizer.apply([keras.ops.convert_to_tensor(gradient)], [moved])
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(other), variable, rtol=1e-5, atol=1e-6)
+        averaged.finalize_variable_values([other])
 
 
 @pytest.mark.parametrize("arguments", [{}, {"validation_data": (X, Y)}], ids=["alone", "with validation"])
