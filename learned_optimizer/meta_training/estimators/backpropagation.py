@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from learned_optimizer import backend
-from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Task, global_norm
+from learned_optimizer.meta_training.estimators.base import DifferentiatedTask, Estimator, Task
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
-from learned_optimizer.unroll import Carry, ParameterGroup, start, truncate, unroll
+from learned_optimizer.unroll import Carry, ParameterGroup, unroll
 
 
 class Backpropagation(Estimator):
@@ -90,42 +89,17 @@ class Backpropagation(Estimator):
         return _Task(self, problem, groups, objective)
 
 
-class _Task(Task):
-    def __init__(
-        self,
-        estimator: Backpropagation,
-        problem: Problem,
-        groups: Sequence[ParameterGroup],
-        objective: Objective,
-    ) -> None:
-        super().__init__(problem, groups, objective)
+class _Task(DifferentiatedTask):
+    def __init__(self, estimator: Backpropagation, *arguments: Any) -> None:
         options = estimator.get_config()
-        jit_compile = options.pop("jit_compile")
+        fused = options.pop("jit_compile")
         del options["unroll_length"]
+        super().__init__(*arguments, fused=backend.has_accelerator() if fused is None else fused)
         self._options = options
-        self._start = backend.jit(functools.partial(start, problem, groups))
-        self._estimate = CompiledByLength(self._back, backend.has_accelerator() if jit_compile is None else jit_compile)
 
-    def start(self, seeds: Tensor) -> Carry:
-        """Begins episodes."""
-        return self._start(seeds)
-
-    def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
-        """Estimates the meta-gradient over the next steps of the episodes."""
-        return self._estimate(num_steps, dict(phi), state)
-
-    def _back(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
-        def meta_loss(phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, Any]:
-            losses, carry = unroll(
-                self.problem,
-                self.groups,
-                phi,
-                carry,
-                num_steps,
-                validation=self.objective.validation,
-                **self._options,
-            )
-            return ops.mean(self.objective(losses, carry.initial_loss)), (losses, carry)
-
-        (_, (losses, carry)), gradient = backend.value_and_grad(meta_loss)(phi, truncate(carry))
-        return Estimate(ops.mean(losses), gradient, global_norm(gradient), carry, carry.initial_loss)
+    def meta_loss(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, tuple[Tensor, Carry]]:
+        """The objective of the losses along an unroll, averaged over episodes."""
+        losses, carry = unroll(
+            self.problem, self.groups, phi, carry, num_steps, validation=self.objective.validation, **self._options
+        )
+        return ops.mean(self.objective(losses, carry.initial_loss)), (ops.mean(losses), carry)

@@ -15,7 +15,7 @@ from learned_optimizer import backend
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.problems.streams import make_seeds
-from learned_optimizer.unroll import ParameterGroup
+from learned_optimizer.unroll import Carry, ParameterGroup, start, truncate
 
 
 class Estimate(NamedTuple):
@@ -43,18 +43,52 @@ class Task(abc.ABC):
         problem: The distribution of optimizees.
         groups: The rules, each with its parameter group.
         objective: The meta-loss.
+        further: Parameter groups whose state is kept beside that of the rules, such as a teacher's.
     """
 
-    def __init__(self, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        groups: Sequence[ParameterGroup],
+        objective: Objective,
+        further: Sequence[ParameterGroup] = (),
+    ) -> None:
         self.problem, self.groups, self.objective = problem, groups, objective
+        self._start = backend.jit(functools.partial(start, problem, [*groups, *further]))
 
-    @abc.abstractmethod
     def start(self, seeds: Tensor) -> Any:
-        """Begins episodes with these seeds, `[episodes, 2]`; gives their state."""
+        """Begins episodes with these seeds, `[episodes, 2]`; gives their state, a `Carry` unless a subclass differs."""
+        return self._start(seeds)
 
     @abc.abstractmethod
     def estimate(self, phi: Mapping[str, Tensor], state: Any, num_steps: int) -> Estimate:
         """Estimates the meta-gradient over the next steps of the episodes."""
+
+
+class DifferentiatedTask(Task):
+    """A task whose estimate is the derivative of a meta-loss through an unroll, as one compiled program.
+
+    Args:
+        *arguments: Arguments of `Task`.
+        fused: Whether it is one XLA program on TensorFlow.
+    """
+
+    def __init__(self, *arguments: Any, fused: bool | None = None) -> None:
+        super().__init__(*arguments)
+        self._estimate = CompiledByLength(self._differentiate, fused)
+
+    @abc.abstractmethod
+    def meta_loss(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, tuple[Tensor, Carry]]:
+        """Computes the meta-loss, a scalar, with the mean loss and the carry at the end of the unroll."""
+
+    def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
+        """Estimates the meta-gradient over the next steps of the episodes."""
+        return self._estimate(num_steps, dict(phi), state)
+
+    def _differentiate(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
+        differentiated = backend.value_and_grad(functools.partial(self.meta_loss, num_steps))
+        (_, (loss, carry)), gradient = differentiated(phi, truncate(carry))
+        return Estimate(loss, gradient, global_norm(gradient), carry, carry.initial_loss)
 
 
 class Estimator(abc.ABC):

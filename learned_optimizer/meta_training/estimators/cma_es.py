@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +11,10 @@ from keras import ops
 
 from learned_optimizer import backend
 from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Task
-from learned_optimizer.meta_training.estimators.evolution import with_finite
+from learned_optimizer.meta_training.estimators.evolution import perturbed_advance, with_finite
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
-from learned_optimizer.unroll import Carry, ParameterGroup, advance, start
+from learned_optimizer.unroll import Carry, ParameterGroup
 
 Weights = Mapping[str, Any]
 
@@ -157,15 +156,8 @@ class _Task(Task):
     ) -> None:
         super().__init__(problem, groups, objective)
         self._population = estimator.population
-        fused = problem.vectorized if estimator.jit_compile is None else estimator.jit_compile
-        loop = functools.partial(advance, problem, groups, perturbed=True, validation=objective.validation)
-        self._advance = backend.subroutine(loop, fused=fused)
-        self._start = backend.jit(functools.partial(start, problem, groups))
+        self._advance = perturbed_advance(problem, groups, objective, estimator.jit_compile)
         self._run = CompiledByLength(self._run_episodes)
-
-    def start(self, seeds: Tensor) -> Carry:
-        """Begins episodes, of which each candidate has its own of each optimizee."""
-        return self._start(seeds)
 
     def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
         """Runs the candidates' episodes; the `gradient` is the meta-loss of each candidate."""

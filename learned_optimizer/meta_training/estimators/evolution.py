@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from learned_optimizer.meta_training.estimators.base import CompiledByLength, Es
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems import streams
 from learned_optimizer.problems.base import Problem, Tensor
-from learned_optimizer.unroll import Carry, ParameterGroup, advance, start
+from learned_optimizer.unroll import Carry, ParameterGroup, advance
 
 DIFFERENCES = ("raw", "normalized", "ranked")
 # Normalized differences are clipped to so many times their root mean square: an episode that diverges decides nothing.
@@ -121,10 +121,7 @@ class _Task(Task):
     ) -> None:
         super().__init__(problem, groups, objective)
         self._estimator = estimator
-        compiled = problem.vectorized if estimator.jit_compile is None else estimator.jit_compile
-        loop = functools.partial(advance, problem, groups, perturbed=True, validation=objective.validation)
-        self._advance = backend.subroutine(loop, fused=compiled)
-        self._start = backend.jit(functools.partial(start, problem, groups))
+        self._advance = perturbed_advance(problem, groups, objective, estimator.jit_compile)
         self._run = CompiledByLength(self._run_block)
         self._combine = backend.jit(
             functools.partial(combine, differences=estimator.differences, sigma=estimator.sigma)
@@ -156,6 +153,15 @@ class _Task(Task):
         if block.noise:
             noise = {name: block.noise[name] + value for name, value in noise.items()}
         return losses, self.objective(losses, carry.initial_loss), Block(carry, noise)
+
+
+def perturbed_advance(
+    problem: Problem, groups: Sequence[ParameterGroup], objective: Objective, jit_compile: bool | None
+) -> Callable[..., Any]:
+    """`advance` with another φ in each episode, fused on TensorFlow where it is asked for or the problem vectorized."""
+    fused = problem.vectorized if jit_compile is None else jit_compile
+    loop = functools.partial(advance, problem, groups, perturbed=True, validation=objective.validation)
+    return backend.subroutine(loop, fused=fused)
 
 
 def draw_noise(phi: Mapping[str, Tensor], seeds: Tensor, step: Tensor | None = None) -> dict[str, Tensor]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from learned_optimizer import backend
-from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Task, global_norm
+from learned_optimizer.meta_training.estimators.base import DifferentiatedTask, Estimator, Task
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.handmade import Adam
 from learned_optimizer.rules.registry import serialize
-from learned_optimizer.unroll import Carry, ParameterGroup, follow, group_of_all, start, truncate
+from learned_optimizer.unroll import Carry, ParameterGroup, follow, group_of_all
 
 
 class Imitation(Estimator):
@@ -67,28 +65,16 @@ class Imitation(Estimator):
         return _Task(self, problem, groups, objective)
 
 
-class _Task(Task):
+class _Task(DifferentiatedTask):
     def __init__(
         self, estimator: Imitation, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective
     ) -> None:
-        super().__init__(problem, groups, objective)
         self._rate = estimator.learning_rate
         self._teacher = group_of_all(problem, estimator.teacher)
-        self._start = backend.jit(functools.partial(start, problem, [*groups, self._teacher]))
-        self._estimate = CompiledByLength(self._back)
+        super().__init__(problem, groups, objective, [self._teacher])
 
-    def start(self, seeds: Tensor) -> Carry:
-        """Begins episodes."""
-        return self._start(seeds)
-
-    def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
-        """Estimates the gradient of the distance over the next steps of the episodes."""
-        return self._estimate(num_steps, dict(phi), state)
-
-    def _back(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
-        def distance(phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, Carry]:
-            distances, carry = follow(self.problem, self.groups, self._teacher, self._rate, phi, carry, num_steps)
-            return ops.mean(distances / self._rate**2), carry
-
-        (value, carry), gradient = backend.value_and_grad(distance)(phi, truncate(carry))
-        return Estimate(value, gradient, global_norm(gradient), carry, carry.initial_loss)
+    def meta_loss(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, tuple[Tensor, Carry]]:
+        """The mean squared distance from the teacher's updates, in units of its learning rate."""
+        distances, carry = follow(self.problem, self.groups, self._teacher, self._rate, phi, carry, num_steps)
+        value = ops.mean(distances / self._rate**2)
+        return value, (value, carry)
