@@ -1,6 +1,9 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
+from absl import flags
 from keras import ops
 
 
@@ -13,3 +16,20 @@ def fresh_seeds():
 @pytest.fixture
 def seed():
     return ops.convert_to_tensor(np.array([3, 5], "int32"))
+
+
+@pytest.fixture
+def defined_once():
+    """A context for a command within this process: at its end its flags are gone, of which absl keeps those it has."""
+
+    @contextlib.contextmanager
+    def context():
+        try:
+            yield
+        finally:
+            for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
+                if module.startswith("learned_optimizer"):
+                    for flag in list(module_flags):
+                        delattr(flags.FLAGS, flag.name)
+
+    return context

@@ -14,6 +14,8 @@ Tensor = Any
 Nest = Any
 # Draws the same outside of compiled programs and in them, on a CPU and a GPU.
 GENERATOR = "philox"
+# Episodes up to which a draw of each is an operation of its own.
+MOST_WRITTEN_OUT = 64
 
 
 def value_and_grad(function: Callable[..., tuple[Tensor, Any]]) -> Callable[..., tuple[tuple[Tensor, Any], Nest]]:
@@ -94,11 +96,18 @@ def map_episodes(function: Callable[[Nest], Nest], episodes: Nest, vectorized: b
 def draw_each(function: Callable[[Nest], Nest], seeds: Nest) -> Nest:
     """Maps a function that draws over the first axis of a nest with seeds in it.
 
-    One after the other: a batch of stateless draws would give other numbers.
+    One after the other: a batch of stateless draws would give other numbers. Few are written out, which is faster, and
+    many are a loop, which is a smaller graph.
     """
     count = tf.nest.flatten(seeds)[0].shape[0]
-    drawn = [function(tf.nest.map_structure(lambda x, e=e: x[e], seeds)) for e in range(count)]
-    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *drawn)
+    first = function(tf.nest.map_structure(lambda x: x[0], seeds))
+    if not tf.nest.flatten(first):
+        return first
+    if count > MOST_WRITTEN_OUT:
+        kinds = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), first)
+        return tf.map_fn(function, seeds, fn_output_signature=kinds)
+    others = [function(tf.nest.map_structure(lambda x, e=e: x[e], seeds)) for e in range(1, count)]
+    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), first, *others)
 
 
 def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:

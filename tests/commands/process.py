@@ -1,12 +1,9 @@
 """The commands as processes of their own, on tiny settings."""
 
-import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
-
-from absl import flags
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = Path(__file__).parent / "configs"
@@ -39,15 +36,3 @@ def finish(process):
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out, err
-
-
-@contextlib.contextmanager
-def defined_once():
-    """Removes the flags at the end: absl keeps those of a process."""
-    try:
-        yield
-    finally:
-        for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
-            if module.startswith("learned_optimizer"):
-                for flag in list(module_flags):
-                    delattr(flags.FLAGS, flag.name)

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from process import CONFIGS, TINY, config, defined_once, finish, start
+from process import CONFIGS, TINY, config, finish, start
 
 from learned_optimizer import LearnedOptimizer, presets
 from learned_optimizer.commands import train
@@ -133,16 +133,21 @@ def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
     assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2
 
 
-def train_here(monkeypatch, *arguments):
+@pytest.fixture
+def train_here(monkeypatch, defined_once):
     """Runs train.py in this process."""
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run(train.main, train.define_flags)
-    assert not end.value.code
+
+    def run_with(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        with pytest.raises(SystemExit) as end, defined_once():
+            run(train.main, train.define_flags)
+        assert not end.value.code
+
+    return run_with
 
 
-def test_techniques_of_meta_training_go_together(tmp_path, monkeypatch, capsys):
-    train_here(monkeypatch, config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")
+def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
+    train_here(config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")
     out = capsys.readouterr().out
     assert "techniques.py: 4, 3 coordinates." in out
     preset = presets.load(tmp_path)
@@ -155,10 +160,10 @@ def test_techniques_of_meta_training_go_together(tmp_path, monkeypatch, capsys):
     assert record["fit"]["epochs"] == 2 and schedule["config"]["decay_steps"] == 2 * 2 * 2
 
 
-def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, monkeypatch, capsys):
+def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, train_here, capsys):
     small = ["--episode_length=20", "--episodes=1", "--learning_rate=0.02", "--epochs=1", "--rounds_per_epoch=1"]
     flags = ["--problem=quadratic", "--initial_preset=quadratic", *small, "--description=Mine"]
-    train_here(monkeypatch, *flags, f"--run_dir={tmp_path}")
+    train_here(*flags, f"--run_dir={tmp_path}")
     out = capsys.readouterr().out
     assert "Meta-training on quadratic: 1,280 coordinates." in out and "evaluate.py --problem=quadratic" in out
     preset = presets.load(tmp_path)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from absl import flags as absl_flags
-from process import CONFIGS, ROOT, defined_once, finish, start
+from process import CONFIGS, ROOT, finish, start
 
 from learned_optimizer.commands import evaluate, train
 from learned_optimizer.commands.entry import run
@@ -70,7 +70,7 @@ def recorded(tmp_path_factory):
         ("--run_dir={recorded}/begun/config.json", "config.json"),
     ],
 )
-def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, capsys):
+def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, capsys, defined_once):
     monkeypatch.chdir(tmp_path)
     arguments = arguments.format(recorded=recorded, quadratic=CONFIGS / "quadratic.py")
     monkeypatch.setattr(sys, "argv", ["train.py", *arguments.split()])
@@ -114,7 +114,7 @@ def test_evaluate_refuses(arguments, message, tmp_path):
         ("--hidden_sizes=20,x", "--hidden_sizes must be positive integers.* Received: 20,x"),
     ],
 )
-def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, capsys):
+def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, capsys, defined_once):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments.split()])
     with pytest.raises(SystemExit) as end, defined_once():
@@ -136,7 +136,7 @@ def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("command", [train, evaluate], ids=["train", "evaluate"])
-def test_the_examples_of_the_usage_have_flags_that_there_are(command):
+def test_the_examples_of_the_usage_have_flags_that_there_are(command, defined_once):
     examples = re.findall(r"^  \w+\.py (.*)", command.USAGE, re.MULTILINE)
     assert len(examples) == 3
     with defined_once():
@@ -147,7 +147,7 @@ def test_the_examples_of_the_usage_have_flags_that_there_are(command):
 
 
 @pytest.mark.parametrize(("command", "number"), [(train, 15), (evaluate, 32)], ids=["train", "evaluate"])
-def test_descriptions_of_flags_begin_with_what_they_are(command, number):
+def test_descriptions_of_flags_begin_with_what_they_are(command, number, defined_once):
     with defined_once():
         command.define_flags()
         by_module = absl_flags.FLAGS.flags_by_module_dict()

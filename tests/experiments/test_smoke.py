@@ -1,4 +1,4 @@
-"""Each experiment in its smoke mode, by the real command."""
+"""Experiments by the real commands, in smoke mode; of all others, that their commands can be run."""
 
 import subprocess
 import sys
@@ -8,10 +8,14 @@ import pytest
 
 from experiments.definitions import EXPERIMENTS
 from experiments.experiment import Experiment
+from learned_optimizer.commands import evaluate
+from learned_optimizer.commands.entry import run as run_main
+from learned_optimizer.evaluation.baselines import BASELINES
 from learned_optimizer.problems import DatasetUnavailableError, load_images
-from learned_optimizer.problems.suites import TASKS
 
 ROOT = Path(__file__).parents[2]
+# With these every way to draw what comes out is taken; they are run whole, but for a few steps only.
+WHOLE = ("quadratic", "mnist-grid", "neural-art", "generalization-10000")
 
 
 def run(*arguments):
@@ -19,34 +23,56 @@ def run(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def needs(problem):
-    if problem in ("quadratic", "neural-art", "digits", "tasks"):
-        return
-    try:
-        load_images(problem)
-    except DatasetUnavailableError as error:
-        pytest.skip(str(error))
+def needs(name):
+    text = " ".join([*EXPERIMENTS[name].flags, *map(" ".join, EXPERIMENTS[name].parts.values())])
+    for data in ("mnist", "fashion_mnist", "cifar10"):
+        if f"={data}" in text:
+            try:
+                load_images(data)
+            except DatasetUnavailableError as error:
+                pytest.skip(str(error))
 
 
-def problem_of(experiment):
-    """That of all its parts; of a suite the data set that one of the first two parts needs, which a smoke run makes."""
-    parts = list(experiment.parts.values())[:2]
-    problems = [flag.split("=")[1] for flags in (experiment.flags, *parts) for flag in flags if "--problem=" in flag]
-    if problems[0] not in TASKS:
-        return problems[0]
-    return next((name for name in ("mnist", "cifar10") if any(p.startswith(name) for p in problems)), "tasks")
-
-
-@pytest.mark.parametrize("problem", sorted({problem_of(experiment) for experiment in EXPERIMENTS.values()}))
-def test_all_experiments_on_a_problem(problem, tmp_path):
-    needs(problem)
-    names = [name for name, e in EXPERIMENTS.items() if problem_of(e) == problem]
-    result = run(*names, "--smoke", f"--out={tmp_path}", f"--runs={tmp_path / 'runs'}")
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_experiment_gives_tables_and_pictures(name, tmp_path):
+    needs(name)
+    result = run(name, "--smoke", f"--out={tmp_path}", f"--runs={tmp_path / 'runs'}")
     assert result.returncode == 0, result.stderr
-    for name in names:
-        assert list((tmp_path / name).rglob("episodes.csv"))
-        assert list((tmp_path / name).rglob("run.json"))
-        assert list((tmp_path / name).rglob("*.png"))
+    assert list((tmp_path / name).rglob("episodes.csv"))
+    assert list((tmp_path / name).rglob("run.json"))
+    assert list((tmp_path / name).rglob("*.png"))
+
+
+class Reached(BaseException):
+    """Where the comparison would begin."""
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_comparison_of_an_experiment_can_begin(name, tmp_path, monkeypatch, defined_once):
+    """Flags, problem and baselines of each part are such as evaluate.py takes."""
+    needs(name)
+    experiment = EXPERIMENTS[name]
+    compared = []
+
+    def compare(problem, optimizers, **options):
+        compared.append((problem, optimizers))
+        raise Reached
+
+    def in_this_process(command, arguments):
+        monkeypatch.setattr(sys, "argv", [f"{command}.py", *arguments])
+        with pytest.raises(Reached), defined_once():
+            run_main(evaluate.main, evaluate.define_flags)
+
+    monkeypatch.setattr("learned_optimizer.evaluation.compare.compare", compare)
+    monkeypatch.setattr("experiments.experiment.run_command", in_this_process)
+    # Tasks of a suite are built by tests of their own, and all of them have the same flags.
+    parts = dict(list(experiment.parts.items())[: 1 if "tasks" in name or experiment.preset == "general" else None])
+    whole = Experiment("", experiment.preset, experiment.flags, parts, experiment.rivals, experiment.baselines)
+    whole.evaluate(tmp_path, whole.optimizers())
+    assert len(compared) == max(1, len(parts))
+    for _, optimizers in compared:
+        assert optimizers == [*whole.optimizers(), *experiment.baselines]
+        assert set(experiment.baselines) <= set(BASELINES)
 
 
 def test_meta_training_first(tmp_path):
