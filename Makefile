@@ -1,4 +1,5 @@
 # make demo: install, meta-train an optimizer, compare it with tuned ones. make test: install, check, test.
+# make test-slow: whole experiments, benchmarks, notebooks and measurements of the how-to pages, on small settings.
 # make test-backends: all that runs on JAX, and LearnedOptimizer on PyTorch, which is installed for it.
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Part of what runs on every backend; `make test-backends` runs all of it on JAX. In float64, for finite differences.
 ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradient.py
 
-.PHONY: demo test test-backends check clean
+.PHONY: demo test test-slow test-backends check clean
 
 $(INSTALLED): setup.cfg pyproject.toml
 	@echo "Installing into $(VENV): about a minute, several hundred megabytes."
@@ -31,14 +32,17 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
-	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ON_JAX)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(ON_JAX)
 	@echo "All tests passed. make demo shows what the library does."
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
 
 test-backends: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,torch]'
 	$(BIN)/python -m pytest tests/optimizer/test_processes.py -k backends
-	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m every_backend
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m every_backend
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info

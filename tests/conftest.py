@@ -1,4 +1,8 @@
 import contextlib
+import os
+
+# Most of the time of a test goes into making its programs, not into running them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import keras
 import numpy as np

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 LACKING = ("tensorflow", "pandas", "sklearn", "matplotlib", "tqdm", "tensorboard", "optax")
 BLOCKED = f"""
@@ -24,6 +26,7 @@ def run_script(path, *flags):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_rehearsal_measures_all_without_tensorflow_and_pandas(tmp_path):
     rows = run_script(tmp_path / "gpu.jsonl", "--quick", "--minutes=9")
     assert {row["status"] for row in rows} == {"ok"}, rows

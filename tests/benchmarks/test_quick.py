@@ -12,6 +12,7 @@ from benchmarks import floor
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", f"--out={tmp_path}"], cwd=ROOT, capture_output=True, text=True

@@ -1,8 +1,8 @@
 import pytest
-from process import TINY, config, finish, start
+from process import config, finish, start
 
 
-@pytest.fixture(scope="session", params=TINY)
+@pytest.fixture(scope="session", params=["digits"])
 def trained(request, tmp_path_factory):
     """The problem, the run directory and the output of train.py."""
     run_dir = tmp_path_factory.mktemp(request.param) / "run"

@@ -73,6 +73,7 @@ def test_a_page_quotes_what_was_measured(name):
         assert measure.markdown(results, [table]) in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", measure.NAMES)
 def test_measurements_run(name):
     results = measure.measure(name, seeds=[0], smoke=True)

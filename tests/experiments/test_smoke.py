@@ -33,6 +33,7 @@ def needs(name):
                 pytest.skip(str(error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_an_experiment_gives_tables_and_pictures(name, tmp_path):
     needs(name)

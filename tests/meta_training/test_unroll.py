@@ -7,7 +7,7 @@ from reference import gradient_of, step_by_step
 
 from learned_optimizer import backend
 from learned_optimizer.backend import make_seed
-from learned_optimizer.problems import MLPClassifier, Quadratic
+from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.rules import CoordinatewiseLSTM
 from learned_optimizer.unroll import advance, start, truncate, unroll
 

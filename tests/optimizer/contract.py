@@ -5,12 +5,13 @@ import numpy as np
 
 from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
 from learned_optimizer.rules import AdaptiveMLP
+from learned_optimizer.rules.handmade import ScheduleFree
 
 X = np.random.default_rng(0).normal(size=(24, 6)).astype("float32")
 Y = np.arange(24) % 3
 
 
-def preset(hidden_sizes=(4, 4), seed=3):
+def preset(hidden_sizes=(4,), seed=3):
     """φ that was not trained, the same in every run: the contract is about what surrounds the rule."""
     rule = CoordinatewiseLSTM(hidden_sizes)
     return Preset(rule, rule.initial_weights(seed), {"description": "untrained, for tests"})
@@ -34,9 +35,14 @@ def descending():
     return LearnedOptimizer(Preset(rule, phi))
 
 
-def tensorwise(*, learning_rate=1.0, **arguments):
+def adaptive(*, learning_rate=1.0, **arguments):
     rule = AdaptiveMLP(hidden_size=3, controller_size=2, initial_step=0.01)
     return LearnedOptimizer(Preset(rule, rule.initial_weights(3)), learning_rate, **arguments)
+
+
+def tensorwise(*, learning_rate=0.1, **arguments):
+    """A rule with a state for each tensor, and an average, whose program is small."""
+    return LearnedOptimizer(ScheduleFree(), learning_rate, **arguments)
 
 
 OPTIMIZERS = {"learned": learned, "tensorwise": tensorwise, "adam": adam}

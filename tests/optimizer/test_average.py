@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import X, Y, compiled, learned, losses, network, tensorwise, weights
+from contract import X, Y, adaptive, compiled, learned, losses, network, tensorwise, weights
 
 from learned_optimizer import LearnedOptimizer, SwapAverageWeights, recalibrate_batch_normalization
 from learned_optimizer.rules import AdaptiveMLP
@@ -16,10 +16,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def at_theta(model):
     model.optimizer.restore_variable_values(model.trainable_variables)
     return weights(model)
-
-
-def averaging(**arguments):
-    return tensorwise(**arguments)
 
 
 def test_average_is_that_of_the_iterates():
@@ -46,9 +42,11 @@ def test_average_is_that_of_the_iterates():
         np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), theta, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-def test_fit_leaves_the_average_and_goes_on_from_theta(jit_compile):
-    whole, parted = (compiled(averaging(), jit_compile=jit_compile) for _ in range(2))
+@pytest.mark.parametrize(
+    ("make", "jit_compile"), [(tensorwise, False), (adaptive, True)], ids=["graph", "the adaptive rule, xla"]
+)
+def test_fit_leaves_the_average_and_goes_on_from_theta(make, jit_compile):
+    whole, parted = (compiled(make(), jit_compile=jit_compile) for _ in range(2))
     expected = losses(whole, epochs=6)
     received = losses(parted, epochs=2)
     assert parted.optimizer.holds_average
@@ -60,7 +58,7 @@ def test_fit_leaves_the_average_and_goes_on_from_theta(jit_compile):
 
 
 def test_without_average_the_model_has_theta():
-    plain, averaged = compiled(averaging(average=False)), compiled(averaging())
+    plain, averaged = compiled(tensorwise(average=False)), compiled(tensorwise())
     np.testing.assert_allclose(losses(plain), losses(averaged), rtol=1e-6)
     assert np.abs(weights(plain) - weights(averaged)).max() > 1e-3
     assert not plain.optimizer.holds_average
@@ -68,7 +66,7 @@ def test_without_average_the_model_has_theta():
 
 
 def test_saved_model_holds_what_was_evaluated_and_goes_on(tmp_path):
-    whole, parted = compiled(averaging()), compiled(averaging())
+    whole, parted = compiled(tensorwise()), compiled(tensorwise())
     expected = losses(whole, epochs=4)
     received = losses(parted, epochs=2)
     parted.save(tmp_path / "model.keras")
@@ -82,7 +80,7 @@ def test_a_step_gets_back_to_theta_where_nobody_has_restored_it():
     """As in a loop of one's own that puts in the average; and once only, whatever the rate is by then."""
     variable, other = keras.Variable(np.ones(4, "float32")), keras.Variable(np.ones(4, "float32"))
     gradients = np.random.default_rng(1).normal(size=(9, 4)).astype("float32")
-    plain, averaged = averaging(learning_rate=0.5), averaging(learning_rate=0.5)
+    plain, averaged = tensorwise(learning_rate=0.5), tensorwise(learning_rate=0.5)
     for step, gradient in enumerate(gradients):
         plain.learning_rate = averaged.learning_rate = 0.5 / (1 + step)
         plain.apply([keras.ops.convert_to_tensor(gradient)], [variable])
@@ -117,7 +115,7 @@ def test_a_rule_is_shown_theta_where_the_variables_hold_the_average():
 
 @pytest.mark.parametrize("arguments", [{}, {"validation_data": (X, Y)}], ids=["alone", "with validation"])
 def test_callback_evaluates_and_saves_at_the_average(arguments, tmp_path):
-    plain, swapped, stopped = (compiled(averaging()) for _ in range(3))
+    plain, swapped, stopped = (compiled(tensorwise()) for _ in range(3))
     expected = losses(plain, epochs=3)
     saving = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
     history = swapped.fit(
@@ -129,7 +127,7 @@ def test_callback_evaluates_and_saves_at_the_average(arguments, tmp_path):
     expected = stopped.evaluate(X, Y, verbose=0)
     if arguments:
         assert history["val_loss"][1] == pytest.approx(expected, rel=1e-5)
-    loaded = compiled(averaging())
+    loaded = compiled(tensorwise())
     loaded.optimizer.build(loaded.trainable_variables)
     loaded.load_weights(tmp_path / "2.weights.h5")
     assert loaded.evaluate(X, Y, verbose=0) == pytest.approx(expected, rel=1e-5)
@@ -142,7 +140,7 @@ def test_callback_with_other_optimizers_does_nothing():
 
 
 def test_moving_average_of_keras_takes_its_place():
-    plain, averaged = (compiled(optimizer(use_ema=True, ema_momentum=0.5)) for optimizer in (averaging, averaging))
+    plain, averaged = (compiled(optimizer(use_ema=True, ema_momentum=0.5)) for optimizer in (tensorwise, tensorwise))
     averaged.optimizer.average = False
     losses(plain), losses(averaged)
     assert not plain.optimizer.holds_average
@@ -157,10 +155,10 @@ def test_rules_without_an_average_are_as_before():
 
 
 def test_average_of_one_group_among_others():
-    optimizer = averaging(groups=[("head", keras.optimizers.Adam(0.01))])
+    optimizer = tensorwise(groups=[("head", keras.optimizers.Adam(0.01))])
     model, other = (
         compiled(optimizer),
-        compiled(averaging(average=False, groups=[("head", keras.optimizers.Adam(0.01))])),
+        compiled(tensorwise(average=False, groups=[("head", keras.optimizers.Adam(0.01))])),
     )
     np.testing.assert_allclose(losses(model), losses(other), rtol=1e-6)
     changed = {v.path: np.abs(v.numpy() - w.numpy()).max() for v, w in zip(model.weights, other.weights, strict=True)}
@@ -169,7 +167,7 @@ def test_average_of_one_group_among_others():
 
 def test_loss_scaled_optimizer():
     def model():
-        return compiled(keras.optimizers.LossScaleOptimizer(averaging()))
+        return compiled(keras.optimizers.LossScaleOptimizer(tensorwise()))
 
     whole, parted = model(), model()
     expected = losses(whole, epochs=4)
@@ -179,15 +177,15 @@ def test_loss_scaled_optimizer():
 
 def test_model_saved_before_the_average_was_given_loads(tmp_path):
     """Its optimizer has one variable less, and its configuration no `average`."""
-    model = compiled(averaging(average=False))
+    model = compiled(tensorwise(average=False))
     losses(model)
     model.save_weights(tmp_path / "old.weights.h5")
-    new = compiled(averaging())
+    new = compiled(tensorwise())
     losses(new, epochs=1)
     new.load_weights(tmp_path / "old.weights.h5")
     assert not new.optimizer.holds_average
     np.testing.assert_allclose(losses(new), losses(model), rtol=1e-6)
-    config = averaging().get_config()
+    config = tensorwise().get_config()
     del config["average"]
     assert LearnedOptimizer.from_config(config).average
 
@@ -214,7 +212,7 @@ def test_recalibration_gives_the_statistics_of_the_data():
 
 
 def test_callback_recalibrates():
-    model = compiled(averaging(), normalized())
+    model = compiled(tensorwise(), normalized())
     losses(model, callbacks=[SwapAverageWeights(recalibrate=X, batch_size=24)])
     hidden = keras.Sequential(model.layers[:1])(X).numpy()
     np.testing.assert_allclose(model.layers[1].moving_mean.numpy(), hidden.mean(axis=0), rtol=1e-4, atol=1e-5)

@@ -82,9 +82,9 @@ def test_summary_of_a_built_model():
     lines = []
     model.optimizer.summary(print_fn=lines.append)
     cells = [line.split() for line in lines[2:5]]
-    # 4 (h and c of two layers) · 4 units · 2 bytes a parameter; Adam has 8 bytes, and a step and a rate besides.
+    # 2 (h and c of a layer) · 4 units · 2 bytes a parameter; Adam has 8 bytes, and a step and a rate besides.
     assert cells[0][:2] == ["Adam", "18"]
-    assert cells[1] == ["CoordinatewiseLSTM", "35", "32.0", "1,120"]
+    assert cells[1] == ["CoordinatewiseLSTM", "35", "16.0", "560"]
     assert cells[2][:2] == ["total", "53"]
     assert "0 entries in 0 steps" in lines[-1]
 

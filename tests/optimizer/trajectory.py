@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from contract import preset, tensorwise, value
+from contract import adaptive, preset, value
 
 from learned_optimizer import LearnedOptimizer, Preset
 from learned_optimizer.rules import RNNprop
@@ -11,7 +11,7 @@ RNNPROP = RNNprop((4,), embedding=5)
 OPTIMIZERS = {
     "lstm": lambda: LearnedOptimizer(preset((20, 20)), 0.5),
     "rnnprop": lambda: LearnedOptimizer(Preset(RNNPROP, RNNPROP.initial_weights(3))),
-    "adaptive_mlp": tensorwise,
+    "adaptive_mlp": adaptive,
 }
 GENERATOR = np.random.default_rng(2)
 START = GENERATOR.normal(0, 0.5, 28).astype("float32")
