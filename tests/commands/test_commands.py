@@ -94,6 +94,7 @@ def test_evaluate_compares_with_tuned_baselines(trained, tmp_path):
     assert recorded.strip() == table and "--num_steps=12" in command and str(tmp_path) not in command
 
 
+@pytest.mark.slow
 def test_evaluate_writes_the_table_into_the_card_of_each_run_of_a_folder(tmp_path):
     folders = [tmp_path / "mine" / f"seed-{seed}" for seed in (1, 2)]
     for folder in folders:
@@ -105,6 +106,7 @@ def test_evaluate_writes_the_table_into_the_card_of_each_run_of_a_folder(tmp_pat
         assert table in presets.load(folder).card["results"].values()
 
 
+@pytest.mark.slow
 def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_path):
     arguments = ["--problem=quadratic", "--dimension=2", "--test_episodes=2", "--tuning_episodes=1"]
     arguments += ["--optimizers=sgd,quadratic", f"--out={tmp_path}"]
@@ -123,6 +125,7 @@ def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_pa
         assert "rates tried" in third
 
 
+@pytest.mark.slow
 def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
     problem = ["--network=conv", "--channels=2,3", "--hidden_sizes=4", "--batch_size=8", "--classes=3,8"]
     finish(start("train.py", config("convolutional"), f"--run_dir={tmp_path / 'run'}"))
@@ -175,7 +178,7 @@ def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, train_here, 
     assert (rate["initial_learning_rate"], rate["decay_steps"]) == (0.02, 1)
 
 
-@pytest.mark.parametrize("trained", ["quadratic"], indirect=True)
+@pytest.mark.slow
 def test_a_finished_run_is_prolonged_under_the_schedule_that_it_was_begun_with(trained, tmp_path):
     _, run_dir, *_ = trained
     longer = tmp_path / "run"
@@ -193,7 +196,6 @@ def test_a_finished_run_is_prolonged_under_the_schedule_that_it_was_begun_with(t
     assert [each["epochs"] for each in record["resumptions"]] == [4, 4]
 
 
-@pytest.mark.parametrize("trained", ["quadratic"], indirect=True)
 def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
     problem, run_dir, *_ = trained
     process = start("train.py", config(problem), f"--run_dir={tmp_path / 'run'}")

@@ -91,11 +91,12 @@ def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, caps
     ],
     ids=["flag", "optimizer", "mixture", "data"],
 )
-def test_evaluate_refuses(arguments, message, tmp_path):
-    process = start("evaluate.py", *arguments, f"--out={tmp_path / 'out'}")
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 2
-    check(err, "evaluate.py", message)
+def test_evaluate_refuses(arguments, message, tmp_path, monkeypatch, capsys, defined_once):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments, f"--out={tmp_path / 'out'}"])
+    with pytest.raises(SystemExit) as end, defined_once():
+        run(evaluate.main, evaluate.define_flags)
+    assert end.value.code == 2
+    check(capsys.readouterr().err, "evaluate.py", message)
 
 
 @pytest.mark.parametrize(

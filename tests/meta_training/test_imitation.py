@@ -58,14 +58,15 @@ def test_the_teacher_is_the_adam_of_keras():
 def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradients(problem, preset):
     groups, phi = groups_of(problem, preset), {n: ops.convert_to_tensor(v) for n, v in preset_weights(preset).items()}
     teacher = group_of_all(problem, Adam())
-    beginning = start(problem, [*groups, teacher], SEEDS)
-    differences, carry = follow(problem, groups, teacher, 0.05, phi, beginning, 5)
+    beginning = backend.jit(lambda seeds: start(problem, [*groups, teacher], seeds))(SEEDS)
+    differences, carry = backend.jit(lambda c: follow(problem, groups, teacher, 0.05, phi, c, 5))(beginning)
+    move = backend.jit(lambda carry: unroll(problem, groups, phi, carry, 1)[1])
+    teach = backend.jit(lambda carry: unroll(problem, SlowAdam(), {}, carry, 1)[1])
 
     alone = start(problem, teacher.rule, SEEDS)
     apart, squares = start(problem, groups, SEEDS), []
     for _ in range(5):
-        _, moved = unroll(problem, groups, phi, apart, 1)
-        _, taught = unroll(problem, SlowAdam(), {}, alone, 1)
+        moved, taught = move(apart), teach(alone)
         squares.append(ops.mean((moved.theta - taught.theta) ** 2, axis=1))
         # The rules go on from what they remember and the teacher's point.
         apart, alone = taught._replace(rule_state=moved.rule_state), taught
@@ -73,6 +74,7 @@ def test_the_optimizee_goes_where_the_teacher_goes_and_the_rules_see_its_gradien
     np.testing.assert_allclose(differences, ops.stack(squares), rtol=1e-3, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_meta_training_brings_the_updates_closer_to_the_teachers(problem):
     trainer = MetaTrainer(
         problem,

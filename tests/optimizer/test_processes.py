@@ -31,10 +31,12 @@ def run_tests(file, **added):
         pytest.fail(f"{file} in a process of its own:\n{done.stdout[-6000:]}\n{done.stderr[-1000:]}", pytrace=False)
 
 
+@pytest.mark.slow
 def test_mirrored_strategy():
     run_tests("mirrored.py")
 
 
+@pytest.mark.slow
 def test_two_workers_equal_one(tmp_path):
     def start(file, **added):
         command = [sys.executable, HERE / "isolated" / "worker.py", "learned", tmp_path / file]

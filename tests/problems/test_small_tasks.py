@@ -6,18 +6,24 @@ import tensorflow as tf
 
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.suites import small_tasks
-from learned_optimizer.rules import AdaptiveMLP
+from learned_optimizer.rules.handmade import Adam
 from learned_optimizer.unroll import start, unroll
 
 SEEDS = tf.stack([make_seed(1), make_seed(2)])
 
 
+class ShortAdam(Adam):
+    """Adam with a learning rate of 0.01."""
+
+    def __call__(self, *arguments):
+        update, state = super().__call__(*arguments)
+        return 0.01 * update, state
+
+
 @pytest.mark.parametrize("problem", small_tasks(), ids=lambda problem: f"{type(problem).__name__}")
 def test_every_problem_is_learned_in_batches_of_episodes(problem):
-    # An untrained rule is schedule-free Adam.
-    rule = AdaptiveMLP(initial_step=0.01)
-    weights = {name: tf.constant(value) for name, value in rule.initial_weights().items()}
-    step = tf.function(lambda carry: unroll(problem, rule, weights, carry, 2))
+    rule = ShortAdam()
+    step = tf.function(lambda carry: unroll(problem, rule, {}, carry, 2))
     carry = tf.function(lambda: start(problem, rule, SEEDS))()
     losses = [carry.loss.numpy()]
     for _ in range(20):

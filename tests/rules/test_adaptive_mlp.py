@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from learned_optimizer import backend
 from learned_optimizer.rules import AdaptiveMLP, Layout, Observation
 from learned_optimizer.rules.adaptive import constants, law
 from learned_optimizer.rules.adaptive.constants import MIXTURE, NEUTRAL, Constants
@@ -34,9 +35,16 @@ def closed_form(**changes):
 def run(gradients, weights, rule=None):
     rule, layout = rule or AdaptiveMLP(hidden_size=5), Layout([gradients.shape[1:]])
     state = rule.initial_state(layout)
+    weights = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
     updates = []
+
+    def step(gradient, state, weights):
+        return rule(Observation(gradient), state, weights, layout)
+
+    # Of few steps a program takes longer to make than it saves.
+    step = backend.jit(step) if len(gradients) > 50 else step
     for gradient in gradients:
-        update, state = rule(Observation(ops.convert_to_tensor(gradient.ravel())), state, weights, layout)
+        update, state = step(ops.convert_to_tensor(gradient.ravel()), state, weights)
         updates.append(ops.convert_to_numpy(update).reshape(gradient.shape))
     return np.stack(updates)
 
