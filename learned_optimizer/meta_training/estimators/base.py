@@ -164,6 +164,8 @@ class Estimator(abc.ABC):
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """The loss, gradient and norm of a meta-step, from the estimates on all its problems: the mean of them."""
         del phi
+        if len(estimates) == 1:
+            return estimates[0].loss, estimates[0].gradient, estimates[0].norm
         return _compiled_mean()([(estimate.loss, estimate.gradient, estimate.norm) for estimate in estimates])
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -196,9 +198,7 @@ def _compiled_mean() -> Callable[..., Any]:
 
 def _mean_estimate(estimates: list[tuple[Tensor, dict[str, Tensor], Tensor]]) -> tuple[Tensor, Any, Tensor]:
     """The mean loss and gradient of several problems, and the norm of that."""
-    losses, gradients, norms = zip(*estimates, strict=True)
-    if len(estimates) == 1:
-        return losses[0], gradients[0], norms[0]
+    losses, gradients, _ = zip(*estimates, strict=True)
     gradient = {name: sum(each[name] for each in gradients) / len(gradients) for name in gradients[0]}
     return sum(losses) / len(losses), gradient, global_norm(gradient)
 
