@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.families.data import Bags, Copied, Digits, Indicators, Latent, Sentences, Teacher, Waves
+from learned_optimizer.problems.families.functions import DifferentialEquation, PowerLaw
+from learned_optimizer.problems.families.learning import FineTuning, Learning, Variational
+from learned_optimizer.problems.families.moving import Acting, Deceiving, Following
 from learned_optimizer.problems.families.networks import (
     Attention,
     Convolutions,
@@ -13,16 +16,6 @@ from learned_optimizer.problems.families.networks import (
     Perceptron,
     Recurrent,
     ResidualPerceptron,
-)
-from learned_optimizer.problems.families.tasks import (
-    Acting,
-    Deceiving,
-    DifferentialEquation,
-    FineTuning,
-    Following,
-    Learning,
-    PowerLaw,
-    Variational,
 )
 
 CLASSES, ANSWERS = "cross_entropy", "logistic"

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -121,7 +121,7 @@ class Perceptron(Network):
             else:
                 x = x + next(remaining)
             x = activation(SINE_FREQUENCY * x if self.activation == "sine" else x)
-        return ops.matmul(x, next(remaining)) + next(remaining)
+        return _dense(x, remaining)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,9 +140,9 @@ class GatedPerceptron(Network):
         """The outputs, `[examples, outputs]`."""
         remaining = iter(parameters)
         for _ in self.sizes[1:-1]:
-            gate, value = ops.split(ops.matmul(x, next(remaining)) + next(remaining), 2, axis=-1)
+            gate, value = ops.split(_dense(x, remaining), 2, axis=-1)
             x = ops.silu(gate) * value
-        return ops.matmul(x, next(remaining)) + next(remaining)
+        return _dense(x, remaining)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,13 +169,11 @@ class ResidualPerceptron(Network):
     def __call__(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
         """The outputs, `[examples, outputs]`."""
         remaining = iter(parameters)
-        x = ops.matmul(x, next(remaining)) + next(remaining)
+        x = _dense(x, remaining)
         for _ in range(self.blocks):
-            y = normalized(x, next(remaining), next(remaining))
-            y = ops.gelu(ops.matmul(y, next(remaining)) + next(remaining))
-            x = x + ops.matmul(y, next(remaining)) + next(remaining)
+            x = x + _hidden_layer(x, remaining)
         x = normalized(x, next(remaining), next(remaining))
-        return ops.matmul(x, next(remaining)) + next(remaining)
+        return _dense(x, remaining)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +220,7 @@ class Convolutions(Network):
             x = ops.reshape(activation(x), (-1, side, 2, side, 2, x.shape[-1]))
             x = ops.max(x, axis=(2, 4))
         x = ops.reshape(x, (-1, side * side * self.channels[-1]))
-        return ops.matmul(x, next(remaining)) + next(remaining)
+        return _dense(x, remaining)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +260,7 @@ class Attention(Network):
         """The logits of the next word, `[examples, length, words]`, for words, `[examples, length]`."""
         remaining, heads = iter(parameters), self.heads
         words = ops.one_hot(x, self.words)
-        x = ops.matmul(words, next(remaining)) + next(remaining)
+        x = _dense(words, remaining)
         y = ops.matmul(normalized(x, next(remaining), next(remaining)), next(remaining))
         parts = (ops.reshape(part, (-1, self.length, heads, self.width // heads)) for part in ops.split(y, 3, axis=-1))
         query, key, value = (ops.transpose(part, (0, 2, 1, 3)) for part in parts)
@@ -271,11 +269,9 @@ class Attention(Network):
         weights = ops.softmax(ops.where(seen > 0, scores, -1e9), axis=-1)
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         x = x + ops.matmul(ops.reshape(mixed, (-1, self.length, self.width)), next(remaining))
-        y = normalized(x, next(remaining), next(remaining))
-        y = ops.gelu(ops.matmul(y, next(remaining)) + next(remaining))
-        x = x + ops.matmul(y, next(remaining)) + next(remaining)
+        x = x + _hidden_layer(x, remaining)
         x = normalized(x, next(remaining), next(remaining))
-        return ops.matmul(x, next(remaining)) + next(remaining)
+        return _dense(x, remaining)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -379,3 +375,14 @@ def normalized(x: Tensor, scale: Tensor, shift: Tensor, axis: int | tuple[int, .
     mean = ops.mean(x, axis=axis, keepdims=True)
     variance = ops.mean(ops.square(x - mean), axis=axis, keepdims=True)
     return (x - mean) * ops.rsqrt(variance + EPSILON) * scale + shift
+
+
+def _dense(x: Tensor, remaining: Iterator[Tensor]) -> Tensor:
+    """A layer by the next two parameters."""
+    return ops.matmul(x, next(remaining)) + next(remaining)
+
+
+def _hidden_layer(x: Tensor, remaining: Iterator[Tensor]) -> Tensor:
+    """Two layers after layer normalisation, by the next six parameters."""
+    y = normalized(x, next(remaining), next(remaining))
+    return _dense(ops.gelu(_dense(y, remaining)), remaining)
