@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from learned_optimizer.optimizer.blocks import concatenate, split
-from learned_optimizer.rules.base import Observation, Rule, State
+from learned_optimizer.rules.base import Observation, Rule, State, refreshed
 from learned_optimizer.rules.layout import Layout
 
 
@@ -68,6 +68,7 @@ def masked_update(
     back = average_scale * rule.average_offset(state, layout) if rule.keeps_average else 0.0
     if theta is not None:  # The variables may hold the average in place of θ.
         theta = theta - back
+    state = refreshed(rule, state, weights, layout)
     update, state = rule(Observation(ops.where(mask, gradient, 0.0), theta), state, weights, layout)
     return ops.where(mask, learning_rate * update, 0.0) - back, _next_slots(rule, layout, mask, state, slots)
 

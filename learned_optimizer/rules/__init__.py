@@ -7,12 +7,14 @@ from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.preprocessing import log_and_sign, normalized_moments
 from learned_optimizer.rules.registry import HANDMADE, RULES, deserialize, serialize
+from learned_optimizer.rules.shampoo import AdaptiveShampoo
 
 __all__ = [
     "HANDMADE",
     "RULES",
     "Adam",
     "AdaptiveMLP",
+    "AdaptiveShampoo",
     "CoordinatewiseLSTM",
     "Layout",
     "Observation",

@@ -53,11 +53,14 @@ class Rule(abc.ABC):
             estimated from some of them.
         needs: The fields of `Observation`, beside the gradient, without which the rule cannot work.
         keeps_average: Whether the rule keeps an averaged iterate x; see `average_offset`.
+        num_refreshed: The number of parts at the end of the state that cost so much that they are calculated only now
+            and then, by `refresh`, where `is_due` says so.
     """
 
     coordinatewise: bool = False
     needs: frozenset[str] = frozenset()
     keeps_average: bool = False
+    num_refreshed: int = 0
 
     @property
     @abc.abstractmethod
@@ -104,6 +107,14 @@ class Rule(abc.ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} keeps no average.")
 
+    def is_due(self, state: State, layout: Layout) -> Tensor:
+        """Whether the last parts of the state are to be calculated before the next step, a boolean, `[]`."""
+        raise NotImplementedError(f"{type(self).__name__} refreshes nothing.")
+
+    def refresh(self, state: State, weights: Weights, layout: Layout) -> State:
+        """Calculates the last `num_refreshed` parts of the state from the others; it does no harm before it is due."""
+        raise NotImplementedError(f"{type(self).__name__} refreshes nothing.")
+
     def for_fine_tuning(self) -> Rule:
         """The same rule with first steps that do not undo what a model has learned; φ fits both.
 
@@ -128,6 +139,15 @@ class Rule(abc.ABC):
         received = {name: tuple(value.shape) for name, value in weights.items()}
         if received != expected:
             raise ValueError(f"{type(self).__name__} expects weights of shapes {expected}. Received: {received}")
+
+
+def refreshed(rule: Rule, state: State, weights: Weights, layout: Layout) -> State:
+    """The state for the next step, with its last parts calculated anew where that is due."""
+    if not rule.num_refreshed:
+        return state
+    kept, old = state[: -rule.num_refreshed], state[-rule.num_refreshed :]
+    due = rule.is_due(state, layout)
+    return (*kept, *ops.cond(due, lambda: rule.refresh(state, weights, layout), lambda: old))
 
 
 def check_needs(rule: Rule, given: frozenset[str], who: str) -> None:

@@ -14,14 +14,17 @@ from keras import ops
 Tensor = Any
 FEW = 12
 # What a part of a rule's state may belong to.
-UNITS = ("coordinate", "tensor", "row", "column")
+UNITS = ("coordinate", "tensor", "row", "column", "row pair", "column pair")
+# Sides of a matrix up to which each pair of its rows, or of its columns, has an entry.
+LARGEST_SIDE = 128
 
 
 class Layout:
     """Several tensors as one vector of coordinates, and what is summed over a tensor, a row or a column of it.
 
     A tensor of two axes or more counts as a matrix with its last axis as columns, and others as one column; rows and
-    columns are counted through from tensor to tensor. Few tensors are summed one after the other, as slices, which is
+    columns are counted through from tensor to tensor. What belongs to a pair of rows, or of columns, is there for a
+    matrix with at least two rows and two columns, and not more than `LARGEST_SIDE` of that side. Few tensors are summed one after the other, as slices, which is
     twice as fast on small networks as adding up coordinates by their tensor's number, but takes long to compile.
 
     Args:
@@ -52,16 +55,25 @@ class Layout:
         return len(self.shapes)
 
     def count(self, unit: str) -> int:
-        """The number of coordinates, tensors, rows or columns, by one of `UNITS`."""
-        if unit == "tensor":
-            return self.num_tensors
-        return int({"coordinate": self.sizes, "row": self.num_rows, "column": self.num_columns}[unit].sum())
+        """The number of entries of one of `UNITS`."""
+        return int(self._counts(unit).sum())
 
     def tensors_of(self, unit: str) -> np.ndarray:
-        """The tensor that each coordinate, tensor, row or column belongs to, `[count(unit)]`."""
-        if unit == "tensor":
-            return np.arange(self.num_tensors, dtype="int32")
-        return {"coordinate": self.tensors, "row": self.tensors_of_rows, "column": self.tensors_of_columns}[unit]
+        """The tensor that each entry of one of `UNITS` belongs to, `[count(unit)]`."""
+        return np.repeat(np.arange(self.num_tensors, dtype="int32"), self._counts(unit))
+
+    def paired(self, unit: str) -> np.ndarray:
+        """For each tensor the side of its square of row pairs or column pairs, 0 where it has none, `[num_tensors]`."""
+        sides = self.num_rows if unit == "row pair" else self.num_columns
+        are_paired = (self.is_matrix > 0) & (np.minimum(self.num_rows, self.num_columns) > 1)
+        return np.where(are_paired & (sides <= LARGEST_SIDE), sides, 0)
+
+    def _counts(self, unit: str) -> np.ndarray:
+        """The number of entries of each tensor."""
+        if unit.endswith("pair"):
+            return self.paired(unit) ** 2
+        one = np.ones(self.num_tensors, int)
+        return {"coordinate": self.sizes, "tensor": one, "row": self.num_rows, "column": self.num_columns}[unit]
 
     @functools.cached_property
     def sizes(self) -> np.ndarray:
@@ -100,16 +112,6 @@ class Layout:
         columns = zip(self.num_rows, self.num_columns, starts, strict=True)
         return np.concatenate([np.tile(np.arange(s, s + n, dtype="int32"), rows) for rows, n, s in columns])
 
-    @functools.cached_property
-    def tensors_of_rows(self) -> np.ndarray:
-        """The tensor of each row, `[rows]`."""
-        return np.repeat(np.arange(self.num_tensors, dtype="int32"), self.num_rows)
-
-    @functools.cached_property
-    def tensors_of_columns(self) -> np.ndarray:
-        """The tensor of each column, `[columns]`."""
-        return np.repeat(np.arange(self.num_tensors, dtype="int32"), self.num_columns)
-
     def mean(self, values: Tensor) -> Tensor:
         """The mean over each tensor, `[…, num_tensors]` of `[…, num_coordinates]`."""
         if self._few:
@@ -139,6 +141,29 @@ class Layout:
         products = [a[..., :, None] * b[..., None, :] for a, b in zip(*parts, strict=True)]
         return _joined([ops.reshape(product, (self.copies, -1)) for product in products])
 
+    def matrices(self, values: Tensor) -> list[Tensor]:
+        """The coordinates of each tensor as a matrix, `[copies, rows, columns]`, of `[num_coordinates]`."""
+        return list(self._of_matrices(values))
+
+    def parts(self, values: Tensor, unit: str) -> list[Tensor]:
+        """What each tensor has of the rows or columns, `[copies, count]`, of `[count(unit)]`."""
+        return list(self._slices(values, [int(count) for count in self._counts(unit)[: len(self._sizes)]]))
+
+    def squares(self, values: Tensor, unit: str) -> list[Tensor | None]:
+        """The pairs of each tensor, `[copies, side, side]`, of `[count(unit)]`; None where it has none."""
+        sides = [int(side) for side in self.paired(unit)[: len(self._sizes)]]
+        parts = self._slices(values, [side**2 for side in sides])
+        return [
+            ops.reshape(part, (self.copies, side, side)) if side else None
+            for part, side in zip(parts, sides, strict=True)
+        ]
+
+    def flat(self, parts: Sequence[Tensor]) -> Tensor:
+        """What all tensors have, `[copies, …]` each, as one vector: the reverse of `matrices` and `squares`."""
+        if not parts:
+            return ops.zeros((0,), "float32")
+        return _joined([ops.reshape(part, (self.copies, -1)) for part in parts])
+
     def spread(self, values: Tensor) -> Tensor:
         """To each coordinate its tensor's value, `[…, num_coordinates]` of `[…, num_tensors]`."""
         if not self._few:
@@ -149,7 +174,7 @@ class Layout:
 
     def _slices(self, values: Tensor, lengths: Sequence[int]) -> Iterator[Tensor]:
         """What each tensor has of the last axis, `[…, copies, length]`."""
-        values = ops.reshape(values, (*values.shape[:-1], self.copies, -1))
+        values = ops.reshape(values, (*values.shape[:-1], self.copies, sum(lengths)))
         for stop, length in zip(itertools.accumulate(lengths), lengths, strict=True):
             yield values[..., stop - length : stop]
 

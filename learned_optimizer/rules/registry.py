@@ -11,9 +11,11 @@ from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
+from learned_optimizer.rules.shampoo import AdaptiveShampoo
 
 RULES: dict[str, type[Rule]] = {
     "AdaptiveMLP": AdaptiveMLP,
+    "AdaptiveShampoo": AdaptiveShampoo,
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
     "RNNprop": RNNprop,
 }

@@ -12,7 +12,7 @@ from keras import ops
 from learned_optimizer import backend
 from learned_optimizer.problems.base import Nest, Problem
 from learned_optimizer.problems.streams import batches
-from learned_optimizer.rules.base import Observation, State, Tensor, Weights
+from learned_optimizer.rules.base import Observation, State, Tensor, Weights, refreshed
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.unroll.carry import Carry
 from learned_optimizer.unroll.parameter_groups import ParameterGroup, part_state, put_together
@@ -76,6 +76,7 @@ class GroupRule:
     def _call(
         self, gradient: Tensor, needed: dict[str, Tensor], state: State, weights: Weights
     ) -> tuple[Tensor, State]:
+        state = refreshed(self._rule, state, weights, self._layout)
         return self._rule(Observation(gradient, **needed), state, weights, self._layout)
 
     def _call_each(
@@ -89,12 +90,26 @@ class GroupRule:
         states = tuple(
             ops.transpose(ops.reshape(part, (part.shape[0], self._episodes, -1)), (1, 0, 2)) for part in state
         )
+        states = self._refreshed(states, dict(weights))
         updates, states = ops.vectorized_map(
-            lambda episode: self._call(*episode),
+            lambda episode: self._rule(Observation(episode[0], **episode[1]), *episode[2:], self._layout),
             (parted(gradient), {name: parted(value) for name, value in needed.items()}, states, dict(weights)),
         )
         state = tuple(ops.reshape(ops.transpose(part, (1, 0, 2)), (part.shape[1], -1)) for part in states)
         return ops.reshape(updates, (-1,)), state
+
+
+    def _refreshed(self, states: State, weights: dict[str, Tensor]) -> State:
+        """`refreshed` of all episodes where it is due in any: a condition for each would calculate both branches."""
+        rule, layout, count = self._rule, self._layout, self._rule.num_refreshed
+        if not count:
+            return states
+        due = ops.any(ops.vectorized_map(lambda state: rule.is_due(state, layout), states))
+
+        def refresh() -> State:
+            return ops.vectorized_map(lambda episode: rule.refresh(*episode, layout), (states, weights))
+
+        return (*states[:-count], *ops.cond(due, refresh, lambda: states[-count:]))
 
 
 def make_rules(groups: Sequence[ParameterGroup], episodes: int, **options: Any) -> list[GroupRule]:

@@ -71,11 +71,19 @@ def following(constants: Constants, alignment: Tensor, log_time: Tensor, change:
 def bounded(constants: Constants, agreement: Tensor, now: Progress) -> Tensor:
     """Computes B, whose effect is bounded, of C, W and log(n / 64)."""
     left = 1 - now.warm_up
-    cosine = agreement - ASIDE * left
+    return (
+        -constants.warm_up * left
+        - constants.rows * now.log_rows
+        - constants.caution * well(constants, agreement, now)
+    )
+
+
+def well(constants: Constants, agreement: Tensor, now: Progress) -> Tensor:
+    """Computes V, of C and W."""
+    cosine = agreement - ASIDE * (1 - now.warm_up)
     lower = ops.tanh(constants.steepness * (cosine - constants.noise_low))
     upper = ops.tanh(constants.steepness * (cosine - constants.noise_high))
-    well = (lower - upper) / 2
-    return -constants.warm_up * left - constants.rows * now.log_rows - constants.caution * well
+    return (lower - upper) / 2
 
 
 def log_first_step(constants: Constants, initial_step: float, layout: Layout) -> Tensor:
