@@ -9,6 +9,7 @@ must know are in the docstrings here:
 | `jit` | `tf.function` | `jax.jit`, data that the function closes over as arguments |
 | `subroutine` | a `tf.function` within another, traced once | the function itself |
 | `scan` | a Python loop where it is differentiated, else `tf.while_loop` | `lax.scan` |
+| `for_each` | one after the other | in threads on a CPU |
 | `map_episodes` | `vectorized_map`, or one after the other | `vmap`, or one after the other |
 | random numbers | Philox | Threefry |
 """
@@ -21,6 +22,7 @@ if keras.backend.backend() == "tensorflow":
         as_generator_state,
         draw_each,
         fold_in,
+        for_each,
         has_accelerator,
         initial_value,
         jit,
@@ -46,6 +48,7 @@ elif keras.backend.backend() == "jax":
         as_generator_state,
         draw_each,
         fold_in,
+        for_each,
         has_accelerator,
         initial_value,
         jit,
@@ -78,6 +81,7 @@ __all__ = [
     "as_generator_state",
     "draw_each",
     "fold_in",
+    "for_each",
     "has_accelerator",
     "initial_value",
     "jit",

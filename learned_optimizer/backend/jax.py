@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,6 +76,16 @@ def map_episodes(function: Callable[[Nest], Nest], episodes: Nest, vectorized: b
 def draw_each(function: Callable[[Nest], Nest], seeds: Nest) -> Nest:
     """Maps a function that draws over the first axis of a nest with seeds in it."""
     return jax.vmap(function)(seeds)
+
+
+def for_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Calls a function that runs a program on each item, on a CPU as many at once as there are cores."""
+    workers = 1 if has_accelerator() else min(len(items), os.cpu_count() or 1)
+    if workers == 1:
+        return [function(item) for item in items]
+    # A program that is not waited for would be queued behind that of another thread.
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda item: jax.block_until_ready(function(item)), items))
 
 
 def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:

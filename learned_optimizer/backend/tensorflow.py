@@ -110,6 +110,11 @@ def draw_each(function: Callable[[Nest], Nest], seeds: Nest) -> Nest:
     return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), first, *others)
 
 
+def for_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Calls a function that runs a program on each item, one after the other: TensorFlow itself takes all cores."""
+    return [function(item) for item in items]
+
+
 def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:
     """Parts of the given sizes along an axis, whose derivative is a concatenation."""
     return tf.split(x, list(sizes), axis)

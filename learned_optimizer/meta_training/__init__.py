@@ -2,7 +2,7 @@
 
 from learned_optimizer.meta_training.curriculum import Curriculum
 from learned_optimizer.meta_training.estimators import CMAES, Backpropagation, EvolutionStrategies, Imitation
-from learned_optimizer.meta_training.objectives import Log, Normalized, Sum
+from learned_optimizer.meta_training.objectives import Late, Log, Normalized, Sum
 from learned_optimizer.meta_training.record import DifferentRunError
 from learned_optimizer.meta_training.schedule import cosine, cosine_adam
 from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
@@ -14,6 +14,7 @@ __all__ = [
     "DifferentRunError",
     "EvolutionStrategies",
     "Imitation",
+    "Late",
     "Log",
     "MetaTrainer",
     "NonFiniteMetaGradientError",

@@ -52,7 +52,7 @@ class MetaBatch:
             self._unrolls_left = length // num_steps
         proposed = self._estimator.propose(phi)
         tasks = [task for task, _ in self._running]
-        estimates = [task.estimate(proposed, of_task, num_steps) for task, of_task in self._running]
+        estimates = backend.for_each(lambda run: run[0].estimate(proposed, run[1], num_steps), self._running)
         loss, gradient, norm = self._estimator.combine(estimates, phi)
         self._latest = list(zip(tasks, estimates, strict=True))
         self._running = [(task, estimate.state) for task, estimate in self._latest]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 from typing import Any
 
 from keras import ops
@@ -13,6 +14,9 @@ from learned_optimizer.rules.base import Tensor
 SMALL_LOSS = 1e-3
 # The same for a loss in units of the initial one: what is learned by heart soon counts no more.
 SMALL_PART = 0.1
+# The same for one that counts to the end.
+SMALLEST_PART = 1e-5
+FIFTHS = 5
 
 
 class Objective(abc.ABC):
@@ -65,3 +69,37 @@ class Normalized(Objective):
     def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
         """Computes the meta-losses; see `Objective.__call__`."""
         return ops.sum(ops.log(losses / initial_loss + SMALL_PART), axis=0)
+
+
+class Late(Objective):
+    """log of the mean loss in each fifth of an unroll, to the initial loss, of which the last fifth counts most.
+
+    A percent counts the same until a hundred-thousandth of the loss is left, and each problem of a mixture has the same
+    weight, whatever its losses are. It is for whole episodes, whose last fifth is the end of training.
+
+    Args:
+        last: The weight of the last fifth; the others have equal parts of what is left of 1.
+        validation: As for `Objective`.
+
+    Raises:
+        ValueError: If `last` is not in [0, 1].
+    """
+
+    def __init__(self, last: float = 0.6, validation: bool = False) -> None:
+        super().__init__(validation)
+        if not 0 <= last <= 1:
+            raise ValueError(f"`last` must be in [0, 1]. Received: {last}")
+        self.last = float(last)
+
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses; see `Objective.__call__`."""
+        steps = losses.shape[0]
+        bounds = [steps * k // FIFTHS for k in range(FIFTHS + 1)]
+        spans = [(start, stop) for start, stop in itertools.pairwise(bounds) if stop > start]
+        logs = [ops.log(ops.mean(losses[a:b], axis=0) / initial_loss + SMALLEST_PART) for a, b in spans]
+        earlier = (1 - self.last) / max(len(logs) - 1, 1)
+        return self.last * logs[-1] + earlier * sum(logs[:-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"last": self.last, **super().get_config()}

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from learned_optimizer import backend
 from learned_optimizer.meta_training.callbacks import Callbacks
 from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.description import describe
@@ -78,7 +79,7 @@ class MetaTrainer:
         validation_episodes: Number of episodes that φ is validated on, for each validation problem.
         monitor: Criterion of the best φ: `"val_loss"`, the mean over the validation episodes,
             `"val_final_loss"`, the mean over their last 10 steps, `"val_log_loss"`, the mean of log(f(θ_t) + 10⁻³), or
-            `"val_normalized_loss"`, the mean of log(f(θ_t) / f(θ_0) + 0.1).
+            `"val_normalized_loss"`, the mean of log(f(θ_t) / f(θ_0) + 0.1), or `"val_objective"`, that of `objective`.
         seed: Integer seed for everything that is drawn at random.
 
     Attributes:
@@ -244,8 +245,8 @@ class MetaTrainer:
 
         Returns:
             One row an epoch: `epoch`, `loss` (the mean of the unrolls' losses), `val_loss`, `val_final_loss`,
-            `val_log_loss`, `val_normalized_loss`, `gradient_norm`, `episode_length`, `skipped` (meta-steps without a
-            finite gradient), `meta_steps`, `seconds`.
+            `val_log_loss`, `val_normalized_loss`, `val_objective`, `gradient_norm`, `episode_length`, `skipped`
+            (meta-steps without a finite gradient), `meta_steps`, `seconds`.
 
         Raises:
             NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
@@ -307,7 +308,9 @@ class MetaTrainer:
         length = self.curriculum.lengths[-1]
         steps = self.estimator.num_steps(length)
         phi = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
-        curves = [task.curves(phi, self.seed, self.validation_episodes, length, steps) for task in self._validation]
+        curves = backend.for_each(
+            lambda task: task.curves(phi, self.seed, self.validation_episodes, length, steps), self._validation
+        )
         return np.concatenate(curves, axis=1)
 
     def meta_step(self) -> float:
@@ -346,7 +349,7 @@ class MetaTrainer:
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
-            **validation_losses(self._curves(validated)),
+            **validation_losses(self._curves(validated), self.objective),
             "gradient_norm": norm / counted if counted else np.nan,
             "episode_length": self.curriculum.lengths[state.stage],
             "skipped": int(skipped),

@@ -10,20 +10,21 @@ from keras import ops
 
 from learned_optimizer import backend
 from learned_optimizer.meta_training.estimators.base import CompiledByLength
-from learned_optimizer.meta_training.objectives import SMALL_LOSS, SMALL_PART
+from learned_optimizer.meta_training.objectives import SMALL_LOSS, SMALL_PART, Objective
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.problems.streams import VALIDATION, make_seeds
 from learned_optimizer.unroll import Carry, ParameterGroup, advance, start
 
-MONITORS = ("val_loss", "val_final_loss", "val_log_loss", "val_normalized_loss")
+MONITORS = ("val_loss", "val_final_loss", "val_log_loss", "val_normalized_loss", "val_objective")
 FINAL_STEPS = 10
 
 
-def validation_losses(curves: np.ndarray) -> dict[str, float]:
+def validation_losses(curves: np.ndarray, objective: Objective) -> dict[str, float]:
     """Each of `MONITORS`, as `MetaTrainer` describes them.
 
     Args:
         curves: f(θ_0), … of each episode, `[steps, episodes]`.
+        objective: The meta-loss, of whole episodes.
 
     Returns:
         By name; the logarithmic ones are NaN where a loss is too negative for them.
@@ -34,6 +35,7 @@ def validation_losses(curves: np.ndarray) -> dict[str, float]:
             "val_final_loss": float(curves[-FINAL_STEPS:].mean()),
             "val_log_loss": float(np.log(curves + SMALL_LOSS).mean()),
             "val_normalized_loss": float(np.log(curves / curves[0] + SMALL_PART).mean()),
+            "val_objective": float(backend.to_numpy(objective(*map(ops.convert_to_tensor, (curves, curves[0])))).mean()),
         }
 
 

@@ -17,16 +17,22 @@ from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.unroll import Carry, ParameterGroup
 
 Weights = Mapping[str, Any]
+# What a candidate's meta-loss may differ by from that of the first φ, and what counts for one that diverges.
+LARGEST_DIFFERENCE, DIVERGED = 1.0, 2.0
+# The part of the problems that count once more, and for how much.
+WORST_PART, WORST_WEIGHT = 0.2, 0.25
 
 
 class CMAES(Estimator):
     """Covariance matrix adaptation over a few dozen numbers of φ; all others stay.
 
     Each meta-step is a generation: every candidate is run over whole episodes of every problem, all candidates on the
-    same ones, and is judged by its mean meta-loss. The estimate that goes to the meta-optimizer is φ less the new mean
-    of the candidates, so that `SGD(1.0)`, the default with this estimator, moves φ onto that mean.
+    same ones, and so is the φ that the search began with. A candidate's meta-loss less that one's, clipped to [−1, 1],
+    is averaged over a problem's episodes; candidates are judged by the mean over problems and a quarter of the mean over
+    the worst fifth of them, so that no problem pays for the others. The estimate that goes to the meta-optimizer is φ
+    less the new mean of the candidates, so that `SGD(1.0)`, the default with this estimator, moves φ onto that mean.
 
-    `episodes` of the trainer is the number of candidates times that of episodes of each.
+    `episodes` of the trainer is the number of candidates, and one more, times that of episodes of each.
 
     Source: Hansen (2016), arXiv:1604.00772, by the package `cma`.
 
@@ -63,7 +69,8 @@ class CMAES(Estimator):
             raise ValueError(f"`population` must be at least 4. Received: {population}")
         self.names = list(names)
         self.sigma = sigma
-        self.population = self.copies = population
+        self.population = population
+        self.copies = population + 1
         self.scales = dict(scales or {})
         self.seed = seed
         self.jit_compile = jit_compile
@@ -99,19 +106,18 @@ class CMAES(Estimator):
         self._fitness = []
 
     def propose(self, phi: Weights) -> dict[str, Any]:
-        """The φ of each candidate, `[population, …]`."""
+        """The φ that the search began with and that of each candidate, `[1 + population, …]`."""
         self._candidates = self._search.ask()
-        moved = [self._at(candidate) for candidate in self._candidates]
+        moved = [self._center, *(self._at(candidate) for candidate in self._candidates)]
         searched = {name: ops.convert_to_tensor(np.stack([each[name] for each in moved])) for name in self.names}
-        repeated = {
-            n: ops.repeat(value[None], self.population, axis=0) for n, value in phi.items() if n not in moved[0]
-        }
+        repeated = {n: ops.repeat(value[None], self.copies, axis=0) for n, value in phi.items() if n not in moved[0]}
         return {name: (searched | repeated)[name] for name in phi}
 
     def combine(self, estimates: Sequence[Estimate], phi: Weights) -> tuple[Any, dict[str, Any], Any]:
         """The mean loss, φ less the new mean of the candidates, and the norm of that."""
-        fitness = np.mean([backend.to_numpy(estimate.gradient["fitness"]) for estimate in estimates], axis=0)
-        self._tell(fitness.astype("float64"))
+        of_problems = np.stack([backend.to_numpy(estimate.gradient["differences"]) for estimate in estimates])
+        worst = np.sort(of_problems, axis=0)[-max(1, round(WORST_PART * len(of_problems))) :]
+        self._tell((of_problems.mean(axis=0) + WORST_WEIGHT * worst.mean(axis=0)).astype("float64"))
         mean = self._at(self._search.mean)
         difference = {
             name: value - ops.convert_to_tensor(mean[name]) if name in mean else ops.zeros_like(value)
@@ -155,22 +161,24 @@ class _Task(Task):
         self, estimator: CMAES, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective
     ) -> None:
         super().__init__(problem, groups, objective)
-        self._population = estimator.population
+        self._copies = estimator.copies
         self._advance = perturbed_advance(problem, groups, objective, estimator.jit_compile)
         self._run = CompiledByLength(self._run_episodes)
 
     def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
-        """Runs the candidates' episodes; the `gradient` is the meta-loss of each candidate."""
+        """Runs the candidates' episodes; the `gradient` is the meta-loss of each candidate less the first φ's."""
         return self._run(num_steps, dict(phi), state)
 
     def _run_episodes(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
-        optimizees = carry.theta.shape[0] // self._population
+        optimizees = carry.theta.shape[0] // self._copies
         weights = {name: ops.tile(v, (optimizees,) + (1,) * (len(v.shape) - 1)) for name, v in phi.items()}
         losses, carry = self._advance(weights, carry, num_steps)
-        each = with_finite(self.objective(losses, carry.initial_loss))
-        fitness = ops.mean(ops.reshape(each, (optimizees, self._population)), axis=0)
+        each = ops.reshape(self.objective(losses, carry.initial_loss), (optimizees, self._copies))
+        difference = each[:, 1:] - each[:, :1]
+        bounded = ops.clip(difference, -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE)
+        bounded = ops.where(ops.isfinite(difference), bounded, DIVERGED)
         loss = ops.mean(with_finite(losses))
-        return Estimate(loss, {"fitness": fitness}, ops.zeros(()), carry, carry.initial_loss)
+        return Estimate(loss, {"differences": ops.mean(bounded, axis=0)}, ops.zeros(()), carry, carry.initial_loss)
 
 
 def _draw_from(generator: np.random.Generator) -> Any:

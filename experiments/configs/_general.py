@@ -1,0 +1,47 @@
+"""What the runs that made the preset `general` have in common."""
+
+from learned_optimizer.problems import Problem, RandomScaling
+from learned_optimizer.problems.families import training_families, validation_families
+
+# By how much each constant is varied: about what changes the loss of some family by a few percent.
+SCALES = {
+    "constant/following": 2.0,
+    "constant/agreeing": 1.0,
+    "constant/growth": 0.1,
+    "constant/slowing": 0.01,
+    "constant/hold": 0.05,
+    "constant/rate": 1.0,
+    "constant/log_delay": 0.7,
+    "constant/log_first_step": 0.5,
+    "constant/vectors": 0.5,
+    "constant/theta": 0.3,
+    "constant/rows": 0.3,
+    "constant/warm_up": 0.7,
+    "constant/log_warm_up_length": 0.7,
+    "constant/caution": 0.5,
+    "constant/noise_low": 0.02,
+    "constant/noise_high": 0.01,
+    "constant/normalization": 0.3,
+    "constant/log_power": 0.4,
+    "constant/logit_beta": 0.5,
+    "constant/approach": 0.15,
+    "constant/log_damping": 1.0,
+    "direction/whitened": 0.3,
+    "direction/whitened_momentum": 0.2,
+    "direction/gradient_by_fast": 0.3,
+    "direction/momentum_by_fast": 0.2,
+    "direction/gradient": 0.2,
+    "direction/momentum": 0.2,
+}
+# The largest logarithm of a factor on a tensor: the rule is to find its step sizes, not to know them by heart.
+RADIUS = 0.7
+
+
+def families() -> list[Problem]:
+    """The families that are learned on, each tensor in a unit of its own."""
+    return [RandomScaling(problem, RADIUS, "tensors") for problem in training_families().values()]
+
+
+def validation() -> list[Problem]:
+    """The families of other kinds, without the one that is ten times as large."""
+    return [problem for name, problem in validation_families().items() if name != "large"]
