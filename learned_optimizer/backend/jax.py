@@ -85,7 +85,7 @@ def for_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         return [function(item) for item in items]
     # A program that is not waited for would be queued behind that of another thread.
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda item: jax.block_until_ready(function(item)), items))
+        return list(pool.map(lambda item: _waited_for(function(item)), items))
 
 
 def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:
@@ -229,6 +229,11 @@ def limit_memory() -> None:
 def versions() -> dict[str, str]:
     """The version of the backend's package."""
     return {"jax": jax.__version__}
+
+
+def _waited_for(result: Any) -> Any:
+    jax.block_until_ready([leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, jax.Array)])
+    return result
 
 
 def _key(seed: Tensor) -> Tensor:

@@ -68,12 +68,13 @@ class MetaBatch:
     def _begin(self, state: State) -> None:
         """Begins episodes of each problem, or of the one whose turn it is."""
         count, copies = len(self._tasks), self._estimator.copies
+        due: list[tuple[Task, Tensor]] = []
         for number in range(count) if self._estimator.every_problem else [state.batches_begun % count]:
             first = state.batches_begun * self._episodes
             numbers = [e for e in range(first, first + self._episodes, copies) for _ in range(copies)]
-            task = self._tasks[number]
-            self._running.append((task, task.start(make_seeds(self._seed, TRAIN, numbers))))
+            due.append((self._tasks[number], make_seeds(self._seed, TRAIN, numbers)))
             state.batches_begun += 1
+        self._running = backend.for_each(lambda run: (run[0], run[0].start(run[1])), due)
 
     def why_nonfinite(self, times: int) -> str:
         """The message on so many meta-gradients in a row that are not finite, the latest among them."""

@@ -6,7 +6,10 @@ import pytest
 from keras import ops
 
 from learned_optimizer.meta_training import CMAES, MetaTrainer, Normalized
+from learned_optimizer.meta_training.estimators import Estimate
+from learned_optimizer.meta_training.parameter_groups import groups_of
 from learned_optimizer.problems import Quadratic
+from learned_optimizer.problems.streams import make_seeds
 from learned_optimizer.rules import Observation
 from learned_optimizer.rules.base import Rule
 
@@ -42,7 +45,7 @@ def make_trainer(**arguments):
         estimator=estimator,
         objective=Normalized(),
         episode_length=5,
-        episodes=12,
+        episodes=14,
         validation_episodes=2,
     )
 
@@ -68,6 +71,41 @@ def test_it_is_the_search_of_the_package_on_the_losses_of_all_problems():
     # Larger steps are better here: the order of the candidates decides alone.
     search.tell(candidates, [-float(candidate[0]) for candidate in candidates])
     np.testing.assert_allclose(trainer.estimator._search.mean, search.mean, rtol=1e-6)
+
+
+def test_candidates_are_judged_against_the_first_phi_problem_by_problem():
+    trainer = make_trainer()
+    estimator = trainer.estimator
+    proposed = estimator.propose(trainer._phi.tensors)
+    assert proposed["log_rate"].shape == (7,) and float(proposed["log_rate"][0]) == -6.0
+
+    def estimate(differences):
+        return Estimate(0.0, {"differences": np.array(differences, "float32")}, 0.0, None, None)
+
+    # Of ten problems the worst fifth, two, counts once more, for a quarter.
+    of_problems = np.random.default_rng(0).normal(size=(10, 6))
+    told = []
+    estimator._search.tell = lambda candidates, fitness: told.append(fitness)
+    estimator.combine([estimate(row) for row in of_problems], trainer._phi.tensors)
+    worst = np.sort(of_problems, axis=0)[-2:]
+    np.testing.assert_allclose(told[0], of_problems.mean(0) + worst.mean(0) / 4, rtol=1e-5)
+
+
+def test_what_diverges_counts_twice_as_much_as_what_is_far_worse():
+    class Diverging(Quadratic):
+        def loss(self, parameters, state, batch):
+            loss, state = super().loss(parameters, state, batch)
+            return ops.where(parameters[0][0] > 1e6, np.nan, loss), state
+
+    trainer = make_trainer()
+    task = trainer.estimator.task(
+        Diverging(dimension=1, functions=1, stddev=1.0), groups_of(Quadratic(1, 1), trainer._initial), Normalized()
+    )
+    seeds = make_seeds(0, 0, [0] * 7)
+    rates = ops.convert_to_tensor(np.float32([-6, -6, -5, 0, 9, 30, 40]))
+    phi = {"log_rate": rates, "unused": ops.ones((7, 2))}
+    found = ops.convert_to_numpy(task.estimate(phi, task.start(seeds), 5).gradient["differences"])
+    assert found[0] == 0 and found[1] < 0 and found.max() == 2 and (found[found < 2] <= 1).all()
 
 
 def test_a_resumed_search_is_an_uninterrupted_one(tmp_path):
@@ -96,4 +134,4 @@ def test_refuses_names_that_are_not_in_phi():
     with pytest.raises(
         ValueError, match="`names` must be arrays of φ, which are .'log_rate', 'unused'.. Received: .'a'."
     ):
-        MetaTrainer(Quadratic(2, 1), Descent(), estimator=CMAES(["a"]), episodes=16)
+        MetaTrainer(Quadratic(2, 1), Descent(), estimator=CMAES(["a"]), episodes=17)

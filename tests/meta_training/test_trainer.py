@@ -58,6 +58,8 @@ def test_phi_is_judged_by_the_validation_episodes(uninterrupted):
     assert last["val_final_loss"] == pytest.approx(np.mean(curves[-10:]))
     assert last["val_log_loss"] == pytest.approx(np.mean(np.log(curves + 0.001)))
     assert last["val_normalized_loss"] == pytest.approx(np.mean(np.log(curves / curves[0] + 0.1)))
+    # The objective is the sum of losses here.
+    assert last["val_objective"] == pytest.approx(np.mean(np.sum(curves, axis=0)), rel=1e-5)
 
 
 def test_history_has_a_row_an_epoch(uninterrupted):

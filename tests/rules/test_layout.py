@@ -32,11 +32,37 @@ def joined(arrays):
 def test_each_coordinate_row_and_column_has_its_tensor():
     layout = Layout(SHAPES)
     np.testing.assert_array_equal(layout.tensors, [0] * 6 + [1] + [2] * 4 + [3] * 4)
-    np.testing.assert_array_equal(layout.tensors_of_rows, [0, 0, 1, 2, 2, 2, 2, 3, 3])
-    np.testing.assert_array_equal(layout.tensors_of_columns, [0, 0, 0, 1, 2, 3, 3])
+    np.testing.assert_array_equal(layout.tensors_of("row"), [0, 0, 1, 2, 2, 2, 2, 3, 3])
+    np.testing.assert_array_equal(layout.tensors_of("column"), [0, 0, 0, 1, 2, 3, 3])
+    np.testing.assert_array_equal(layout.tensors_of("tensor"), [0, 1, 2, 3])
     np.testing.assert_array_equal(layout.sizes, [6, 1, 4, 4])
     np.testing.assert_array_equal(layout.is_matrix, [1, 0, 0, 1])
     assert (layout.num_coordinates, layout.num_tensors) == (15, 4)
+
+
+def test_pairs_are_those_of_small_sides_of_matrices():
+    layout = Layout([(2, 3), (5,), (300, 2), (3, 1), (2, 2, 200)])
+    np.testing.assert_array_equal(layout.paired("row pair"), [2, 0, 0, 0, 4])
+    np.testing.assert_array_equal(layout.paired("column pair"), [3, 0, 2, 0, 0])
+    np.testing.assert_array_equal(layout.tensors_of("row pair"), [0] * 4 + [4] * 16)
+    assert layout.count("column pair") == 9 + 4
+
+
+def test_squares_matrices_and_parts_are_taken_apart_and_put_together(copies):
+    shapes = [(2, 3), (4,), (200, 2)]
+    layout = Layout(shapes).times(copies)
+    generator = np.random.default_rng(1)
+    for unit in ("row pair", "column pair"):
+        values = generator.normal(size=layout.count(unit)).astype("float32")
+        squares = [square for square in layout.squares(values, unit) if square is not None]
+        assert all(square.shape[0] == copies and square.shape[1] == square.shape[2] for square in squares)
+        np.testing.assert_array_equal(layout.flat(squares), values)
+    values = generator.normal(size=layout.num_coordinates).astype("float32")
+    matrices = layout.matrices(values)
+    assert [tuple(matrix.shape) for matrix in matrices] == [(copies, 2, 3), (copies, 4, 1), (copies, 200, 2)]
+    np.testing.assert_array_equal(layout.flat(matrices), values)
+    rows = generator.normal(size=layout.count("row")).astype("float32")
+    np.testing.assert_array_equal(layout.flat(layout.parts(rows, "row")), rows)
 
 
 def test_copies_are_further_tensors():
