@@ -1,7 +1,12 @@
 """Learned optimizers in Keras: learning to learn by gradient descent by gradient descent."""
 
 from learned_optimizer import presets, rules
-from learned_optimizer.optimizer import LearnedOptimizer, SwapAverageWeights, recalibrate_batch_normalization
+from learned_optimizer.optimizer import (
+    LearnedOptimizer,
+    StepSizes,
+    SwapAverageWeights,
+    recalibrate_batch_normalization,
+)
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.rules import CoordinatewiseLSTM
 
@@ -10,6 +15,7 @@ __all__ = [
     "CoordinatewiseLSTM",
     "LearnedOptimizer",
     "Preset",
+    "StepSizes",
     "SwapAverageWeights",
     "presets",
     "recalibrate_batch_normalization",

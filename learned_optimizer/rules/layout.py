@@ -14,7 +14,7 @@ from keras import ops
 Tensor = Any
 FEW = 12
 # What a part of a rule's state may belong to.
-UNITS = ("coordinate", "tensor", "row", "column", "row pair", "column pair")
+UNITS = ("coordinate", "tensor", "row", "column", "row_pair", "column_pair")
 # Sides of a matrix up to which each pair of its rows, or of its columns, has an entry.
 LARGEST_SIDE = 128
 
@@ -64,13 +64,13 @@ class Layout:
 
     def paired(self, unit: str) -> np.ndarray:
         """For each tensor the side of its square of row pairs or column pairs, 0 where it has none, `[num_tensors]`."""
-        sides = self.num_rows if unit == "row pair" else self.num_columns
+        sides = self.num_rows if unit == "row_pair" else self.num_columns
         are_paired = (self.is_matrix > 0) & (np.minimum(self.num_rows, self.num_columns) > 1)
         return np.where(are_paired & (sides <= LARGEST_SIDE), sides, 0)
 
     def _counts(self, unit: str) -> np.ndarray:
         """The number of entries of each tensor."""
-        if unit.endswith("pair"):
+        if unit.endswith("_pair"):
             return self.paired(unit) ** 2
         one = np.ones(self.num_tensors, int)
         return {"coordinate": self.sizes, "tensor": one, "row": self.num_rows, "column": self.num_columns}[unit]

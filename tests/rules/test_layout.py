@@ -42,17 +42,17 @@ def test_each_coordinate_row_and_column_has_its_tensor():
 
 def test_pairs_are_those_of_small_sides_of_matrices():
     layout = Layout([(2, 3), (5,), (300, 2), (3, 1), (2, 2, 200)])
-    np.testing.assert_array_equal(layout.paired("row pair"), [2, 0, 0, 0, 4])
-    np.testing.assert_array_equal(layout.paired("column pair"), [3, 0, 2, 0, 0])
-    np.testing.assert_array_equal(layout.tensors_of("row pair"), [0] * 4 + [4] * 16)
-    assert layout.count("column pair") == 9 + 4
+    np.testing.assert_array_equal(layout.paired("row_pair"), [2, 0, 0, 0, 4])
+    np.testing.assert_array_equal(layout.paired("column_pair"), [3, 0, 2, 0, 0])
+    np.testing.assert_array_equal(layout.tensors_of("row_pair"), [0] * 4 + [4] * 16)
+    assert layout.count("column_pair") == 9 + 4
 
 
 def test_squares_matrices_and_parts_are_taken_apart_and_put_together(copies):
     shapes = [(2, 3), (4,), (200, 2)]
     layout = Layout(shapes).times(copies)
     generator = np.random.default_rng(1)
-    for unit in ("row pair", "column pair"):
+    for unit in ("row_pair", "column_pair"):
         values = generator.normal(size=layout.count(unit)).astype("float32")
         squares = [square for square in layout.squares(values, unit) if square is not None]
         assert all(square.shape[0] == copies and square.shape[1] == square.shape[2] for square in squares)

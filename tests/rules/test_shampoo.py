@@ -160,7 +160,7 @@ def test_of_large_matrices_it_is_adafactors_direction():
     generator = np.random.default_rng(4)
     gradient = (generator.normal(size=shape) * generator.uniform(0.1, 1, shape[1])).astype("float32")
     layout = Layout([shape])
-    assert layout.count("row pair") == layout.count("column pair") == 0
+    assert layout.count("row_pair") == layout.count("column_pair") == 0
     empty = whitening.Factors(*[ops.zeros((0,))] * 4)
     rows, columns = (gradient**2).mean(1), (gradient**2).mean(0)
     found = whitening.whiten(ops.convert_to_tensor(gradient.ravel()), empty, rows, columns, layout)

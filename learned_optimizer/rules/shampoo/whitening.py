@@ -25,7 +25,7 @@ from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY
 from learned_optimizer.rules.base import State, Tensor
 from learned_optimizer.rules.layout import Layout
 
-SIDES = ("row pair", "column pair")
+SIDES = ("row_pair", "column_pair")
 # After so many steps the roots are taken in each of them, and later in one of so many.
 EARLY, INTERVAL = 10, 10
 # The part of a mean square below which a row's or column's counts as that.
