@@ -24,15 +24,16 @@ def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
     from experiments.calibration import CALIBRATION, run_calibration
     from experiments.definitions import EXPERIMENTS, TRAINING
+    from experiments.headroom import HEADROOM, run_headroom
     from experiments.pages import write_report
     from learned_optimizer import presets
 
     values = flags.FLAGS
-    unknown = set(names) - set(EXPERIMENTS) - {"list", "report", CALIBRATION}
+    unknown = set(names) - set(EXPERIMENTS) - {"list", "report", CALIBRATION, HEADROOM}
     if not names or unknown:
         raise CommandError(
-            f"expected the names of experiments, of {', '.join(EXPERIMENTS)}, {CALIBRATION}; or list, or report. "
-            f"Received: {' '.join(sorted(unknown)) or 'none'}"
+            f"expected the names of experiments, of {', '.join(EXPERIMENTS)}, {CALIBRATION}, {HEADROOM}; "
+            f"or list, or report. Received: {' '.join(sorted(unknown)) or 'none'}"
         )
     out = Path(values.out)
     for name in names:
@@ -43,6 +44,8 @@ def main(names: list[str]) -> None:
             print(f"Written: {write_report(out)}")
         elif name == CALIBRATION:
             run_calibration(out / name, commit(), values.smoke)
+        elif name == HEADROOM:
+            run_headroom(out / name, commit(), values.smoke)
         else:
             experiment = EXPERIMENTS[name]
             try:

@@ -29,13 +29,14 @@ def validation_losses(curves: np.ndarray, objective: Objective) -> dict[str, flo
     Returns:
         By name; the logarithmic ones are NaN where a loss is too negative for them.
     """
+    meta_losses = backend.to_numpy(objective(ops.convert_to_tensor(curves), ops.convert_to_tensor(curves[0])))
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "val_loss": float(curves.mean()),
             "val_final_loss": float(curves[-FINAL_STEPS:].mean()),
             "val_log_loss": float(np.log(curves + SMALL_LOSS).mean()),
             "val_normalized_loss": float(np.log(curves / curves[0] + SMALL_PART).mean()),
-            "val_objective": float(backend.to_numpy(objective(*map(ops.convert_to_tensor, (curves, curves[0])))).mean()),
+            "val_objective": float(meta_losses.mean()),
         }
 
 

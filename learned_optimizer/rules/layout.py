@@ -24,8 +24,9 @@ class Layout:
 
     A tensor of two axes or more counts as a matrix with its last axis as columns, and others as one column; rows and
     columns are counted through from tensor to tensor. What belongs to a pair of rows, or of columns, is there for a
-    matrix with at least two rows and two columns, and not more than `LARGEST_SIDE` of that side. Few tensors are summed one after the other, as slices, which is
-    twice as fast on small networks as adding up coordinates by their tensor's number, but takes long to compile.
+    matrix with at least two rows and two columns, and not more than `LARGEST_SIDE` of that side. Few tensors are summed
+    one after the other, as slices, which is twice as fast on small networks as adding up coordinates by their tensor's
+    number, but takes long to compile.
 
     Args:
         shapes: The shapes of the tensors, none of them empty.

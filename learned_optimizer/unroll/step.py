@@ -92,12 +92,11 @@ class GroupRule:
         )
         states = self._refreshed(states, dict(weights))
         updates, states = ops.vectorized_map(
-            lambda episode: self._rule(Observation(episode[0], **episode[1]), *episode[2:], self._layout),
+            lambda e: self._rule(Observation(e[0], **e[1]), e[2], e[3], self._layout),
             (parted(gradient), {name: parted(value) for name, value in needed.items()}, states, dict(weights)),
         )
         state = tuple(ops.reshape(ops.transpose(part, (1, 0, 2)), (part.shape[1], -1)) for part in states)
         return ops.reshape(updates, (-1,)), state
-
 
     def _refreshed(self, states: State, weights: dict[str, Tensor]) -> State:
         """`refreshed` of all episodes where it is due in any: a condition for each would calculate both branches."""
@@ -107,7 +106,7 @@ class GroupRule:
         due = ops.any(ops.vectorized_map(lambda state: rule.is_due(state, layout), states))
 
         def refresh() -> State:
-            return ops.vectorized_map(lambda episode: rule.refresh(*episode, layout), (states, weights))
+            return ops.vectorized_map(lambda episode: rule.refresh(episode[0], episode[1], layout), (states, weights))
 
         return (*states[:-count], *ops.cond(due, refresh, lambda: states[-count:]))
 

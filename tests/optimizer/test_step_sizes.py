@@ -25,7 +25,8 @@ def compiled(optimizer, **options):
 
 
 def values(model):
-    return [np.array(keras.ops.convert_to_numpy(keras.ops.stop_gradient(variable))) for variable in model.trainable_variables]
+    variables = [keras.ops.stop_gradient(variable) for variable in model.trainable_variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 @pytest.mark.parametrize("relative", [False, True])

@@ -58,7 +58,7 @@ def run(gradients, weights, theta, compiled=False):
 
 def inverse_root(square, damping):
     """A^−½ by eigenvalues, which the coupled iteration comes near."""
-    values, vectors = np.linalg.eigh((square * len(square) / np.trace(square) + damping * np.eye(len(square))))
+    values, vectors = np.linalg.eigh(square * len(square) / np.trace(square) + damping * np.eye(len(square)))
     return (vectors / np.sqrt(values / (1 + damping))) @ vectors.T
 
 
@@ -127,7 +127,8 @@ def test_roots_are_those_of_eigenvalues():
     layout = Layout([(5, 7)])
     factors = generator.normal(size=(5, 5)) * np.geomspace(1, 0.1, 5), generator.normal(size=(7, 7))
     rows, columns = (half @ half.T for half in factors)
-    given = whitening.Factors(*(ops.convert_to_tensor(s.ravel().astype("float32")) for s in (rows, columns)), None, None)
+    flat = [ops.convert_to_tensor(square.ravel().astype("float32")) for square in (rows, columns)]
+    given = whitening.Factors(*flat, None, None)
     found = whitening.roots(given, ops.convert_to_tensor(np.float32(np.log(0.05))), layout)
     for root, square in zip(found, (rows, columns), strict=True):
         side = len(square)

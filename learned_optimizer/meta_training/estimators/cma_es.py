@@ -28,9 +28,10 @@ class CMAES(Estimator):
 
     Each meta-step is a generation: every candidate is run over whole episodes of every problem, all candidates on the
     same ones, and so is the φ that the search began with. A candidate's meta-loss less that one's, clipped to [−1, 1],
-    is averaged over a problem's episodes; candidates are judged by the mean over problems and a quarter of the mean over
-    the worst fifth of them, so that no problem pays for the others. The estimate that goes to the meta-optimizer is φ
-    less the new mean of the candidates, so that `SGD(1.0)`, the default with this estimator, moves φ onto that mean.
+    is averaged over a problem's episodes; candidates are judged by the mean over problems and a quarter of the mean
+    over the worst fifth of them, so that no problem pays for the others. The estimate that goes to the meta-optimizer
+    is φ less the new mean of the candidates, so that `SGD(1.0)`, the default with this estimator, moves φ onto that
+    mean.
 
     `episodes` of the trainer is the number of candidates, and one more, times that of episodes of each.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -13,6 +13,8 @@ from learned_optimizer.rules.adaptive.directions import Directions
 from learned_optimizer.rules.base import Tensor, Weights
 
 CONSTANT, DIRECTION = "constant/", "direction/"
+# The constants of any rule with this law, of which a function takes those that its equation names.
+Shared = Any
 
 
 class Constants(NamedTuple):

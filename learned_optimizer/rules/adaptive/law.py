@@ -29,7 +29,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.adaptive.arithmetic import constant
-from learned_optimizer.rules.adaptive.constants import Constants
+from learned_optimizer.rules.adaptive.constants import Constants, Shared
 from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
 
@@ -52,7 +52,7 @@ class Progress(NamedTuple):
     log_rows: Tensor
 
 
-def progress(constants: Constants, count: Tensor, layout: Layout) -> Progress:
+def progress(constants: Shared, count: Tensor, layout: Layout) -> Progress:
     """Computes what the law knows beside the gradients, after `count` steps."""
     steps = max(layout.num_tensors // layout.copies, FEWEST_WARM_UP_STEPS)
     log_rows = layout.is_matrix * np.log(np.maximum(layout.num_rows, FEWEST_ROWS) / REFERENCE_ROWS)
@@ -63,7 +63,7 @@ def progress(constants: Constants, count: Tensor, layout: Layout) -> Progress:
     )
 
 
-def following(constants: Constants, alignment: Tensor, log_time: Tensor, change: Tensor) -> Tensor:
+def following(constants: Shared, alignment: Tensor, log_time: Tensor, change: Tensor) -> Tensor:
     """Computes F, which the step size follows, of A, log t and Δ."""
     return constants.following * alignment + constants.growth - constants.slowing * log_time - constants.hold * change
 
@@ -72,13 +72,11 @@ def bounded(constants: Constants, agreement: Tensor, now: Progress) -> Tensor:
     """Computes B, whose effect is bounded, of C, W and log(n / 64)."""
     left = 1 - now.warm_up
     return (
-        -constants.warm_up * left
-        - constants.rows * now.log_rows
-        - constants.caution * well(constants, agreement, now)
+        -constants.warm_up * left - constants.rows * now.log_rows - constants.caution * well(constants, agreement, now)
     )
 
 
-def well(constants: Constants, agreement: Tensor, now: Progress) -> Tensor:
+def well(constants: Shared, agreement: Tensor, now: Progress) -> Tensor:
     """Computes V, of C and W."""
     cosine = agreement - ASIDE * (1 - now.warm_up)
     lower = ops.tanh(constants.steepness * (cosine - constants.noise_low))
@@ -86,13 +84,13 @@ def well(constants: Constants, agreement: Tensor, now: Progress) -> Tensor:
     return (lower - upper) / 2
 
 
-def log_first_step(constants: Constants, initial_step: float, layout: Layout) -> Tensor:
+def log_first_step(constants: Shared, initial_step: float, layout: Layout) -> Tensor:
     """Computes log α₀ + log_first_step − size · log⁺(N / 2¹⁶), `[]`."""
     excess = max(layout.num_coordinates / layout.copies / MOST_COORDINATES, 1.0)
     return math.log(initial_step) + constants.log_first_step - constants.size * math.log(excess)
 
 
-def next_change(constants: Constants, change: Tensor, count: Tensor, argument: Tensor, first: Tensor) -> Tensor:
+def next_change(constants: Shared, change: Tensor, count: Tensor, argument: Tensor, first: Tensor) -> Tensor:
     """Computes the next Δ, of the argument of its tanh and of the logarithm of the first step size."""
     speed = constants.rate / (count + ops.exp(constants.log_delay))
     # The largest step is reached by no more than what is needed, so that the way back is not longer.
@@ -106,7 +104,7 @@ def log_step(first: Tensor, change: Tensor, argument: Tensor) -> Tensor:
     return ops.minimum(first + change + ops.tanh(argument), math.log(LARGEST_STEP))
 
 
-def averaging(constants: Constants, count: Tensor, power: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+def averaging(constants: Shared, count: Tensor, power: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
     """Computes c and β, of what networks add to log p and to logit β."""
     # Within bounds in which its ratio to t is a number.
     power = ops.exp(ops.clip(constants.log_power + power, -LARGEST_LOG_POWER, LARGEST_LOG_POWER))

@@ -40,9 +40,7 @@ SMALLEST_DIRECTION = 1e-4
 MIDDLE_LOG_TIME = math.log(1000)
 
 
-def log_first_step(
-    constants: Constants, initial_step: float, theta: Tensor, now: Progress, layout: Layout
-) -> Tensor:
+def log_first_step(constants: Constants, initial_step: float, theta: Tensor, now: Progress, layout: Layout) -> Tensor:
     """Computes log α₀ + L, `[num_tensors]`, of θ, `[num_coordinates]`."""
     size = root(layout.mean(ops.square(theta)))
     log_theta = ops.clip(ops.log(size / REFERENCE_THETA), SMALLEST_LOG_THETA, LARGEST_LOG_THETA)
