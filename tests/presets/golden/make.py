@@ -1,15 +1,16 @@
-"""Records how each preset goes on the golden function: `python -m tests.presets.golden.make`.
+"""Records how presets go on the golden function: `python -m tests.presets.golden.make NAME ...`.
 
-The file is for releases of presets: it is made anew when a preset is, and never to make a test pass.
+A trajectory is made anew when its preset is, and never to make a test pass; those of the other presets stay.
 """
 
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import safetensors.numpy
 
-from learned_optimizer import LearnedOptimizer, presets
+from learned_optimizer import LearnedOptimizer
 from tests.presets.golden import function
 
 FILE = Path(__file__).parent / "trajectories.safetensors"
@@ -41,8 +42,9 @@ def _flat(variables) -> np.ndarray:
 
 
 def main() -> None:
-    """Writes the file."""
-    safetensors.numpy.save_file({name: trajectory(name) for name in presets.names()}, FILE)
+    """Writes the trajectories of the presets that are named into the file."""
+    recorded = safetensors.numpy.load_file(FILE)
+    safetensors.numpy.save_file(recorded | {name: trajectory(name) for name in sys.argv[1:]}, FILE)
 
 
 if __name__ == "__main__":

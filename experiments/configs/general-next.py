@@ -10,6 +10,7 @@ from learned_optimizer.rules import AdaptiveShampoo
 
 POPULATION = 14
 
+description = "For models of any kind; its constants were meta-trained on thirty families of small problems"
 episode_length = 1000
 episodes = POPULATION + 1
 epochs = 20
