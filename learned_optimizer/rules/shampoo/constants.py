@@ -43,7 +43,7 @@ class Constants(NamedTuple):
             steps vanish with gradients, and 1 makes every step as long as the law says.
         log_power: The logarithm of the averaging power p: x is a mean of the z_t with weights that grow like tᵖ⁻¹.
         logit_beta: The place β of θ between z and x, as log(β / (1 − β)).
-        approach: What that gains with each unit of log(t / 1,000): θ comes nearer to x as time goes on.
+        approach: The gain of that with each unit of log(t / 1,000): θ comes nearer to x as time goes on.
         log_damping: The logarithm of what is added to covariances whose mean eigenvalue is 1.
     """
 

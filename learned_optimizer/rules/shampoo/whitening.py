@@ -93,7 +93,7 @@ def whiten(direction: Tensor, factors: Factors, rows: Tensor, columns: Tensor, l
     """Whitens a gradient, or a mean of them, over both sides; its root mean square stays about what it is.
 
     Args:
-        direction: What is whitened, `[num_coordinates]`.
+        direction: The gradient, or the mean, `[num_coordinates]`.
         factors: The factors.
         rows: Running means of the squares of each row, `[rows]`.
         columns: The same of each column, `[columns]`.
