@@ -112,7 +112,10 @@ class Rule(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} refreshes nothing.")
 
     def refresh(self, state: State, weights: Weights, layout: Layout) -> State:
-        """Calculates the last `num_refreshed` parts of the state from the others; it does no harm before it is due."""
+        """Calculates the last `num_refreshed` parts of the state from the others; it does no harm before it is due.
+
+        They count as constants where an unroll is differentiated.
+        """
         raise NotImplementedError(f"{type(self).__name__} refreshes nothing.")
 
     def for_fine_tuning(self) -> Rule:
@@ -147,7 +150,9 @@ def refreshed(rule: Rule, state: State, weights: Weights, layout: Layout) -> Sta
         return state
     kept, old = state[: -rule.num_refreshed], state[-rule.num_refreshed :]
     due = rule.is_due(state, layout)
-    return (*kept, *ops.cond(due, lambda: rule.refresh(state, weights, layout), lambda: old))
+    found = ops.cond(due, lambda: rule.refresh(state, weights, layout), lambda: old)
+    # TensorFlow has no derivative of a condition in an XLA program.
+    return (*kept, *map(ops.stop_gradient, found))
 
 
 def check_needs(rule: Rule, given: frozenset[str], who: str) -> None:

@@ -5,6 +5,8 @@ import pytest
 from keras import ops
 
 from learned_optimizer import backend
+from learned_optimizer.meta_training import Backpropagation, MetaTrainer
+from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.rules import AdaptiveShampoo, Layout, Observation
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, MOMENT_DECAYS
 from learned_optimizer.rules.adaptive.memory import COSINE_DECAYS, POWER_DECAYS
@@ -188,3 +190,14 @@ def test_for_fine_tuning_it_begins_at_a_tenth():
     assert AdaptiveShampoo(0.02).for_fine_tuning().initial_step == pytest.approx(0.002)
     with pytest.raises(ValueError, match="`initial_step` must be positive and at most 0.1. Received: 0.5"):
         AdaptiveShampoo(0.5)
+
+
+def test_is_meta_trained_by_back_propagation():
+    """The condition of the roots stands in a program that is differentiated."""
+    problem = MLPClassifier("digits", (3,), batch_size=8)
+    estimator = Backpropagation(unroll_length=3)
+    trainer = MetaTrainer(problem, AdaptiveShampoo(), estimator=estimator, episode_length=3, episodes=2)
+    row = trainer.fit(1, 1, verbose=0).iloc[-1]
+    assert row["skipped"] == 0 and row["gradient_norm"] > 0
+    moved = {name for name, value in trainer.weights.items() if value != AdaptiveShampoo().initial_weights()[name]}
+    assert {"direction/whitened", "constant/log_first_step", "constant/warm_up"} <= moved
