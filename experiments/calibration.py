@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import pandas as pd
 
+from experiments.measured import save
 from learned_optimizer.evaluation import markdown
 from learned_optimizer.evaluation.calibration import best_rate, calibrate
-from learned_optimizer.files import replaced_file
 from learned_optimizer.problems.suites import small_tasks
 
 CALIBRATION = "calibration"
-TABLE = "calibration.csv"
+TABLE = f"{CALIBRATION}.csv"
 SMOKE = {"num_steps": 10, "episodes": 1}
 
 
@@ -30,13 +29,7 @@ def run_calibration(folder: Path, commit: str | None = None, smoke: bool = False
     if smoke:
         problems = dict(list(problems.items())[:2])
     table = calibrate(problems, **(SMOKE if smoke else {}), report=lambda line: print(f"  {line}", flush=True))
-    with replaced_file(folder / TABLE) as path:
-        table.to_csv(path, index=False, float_format="%.6g")
-    with replaced_file(folder / "run.json") as path:
-        record = {"command": f"python -m experiments {CALIBRATION}", "seed": 0, "commit": commit}
-        path.write_text(json.dumps(record, indent=2) + "\n")
-    with replaced_file(folder / "README.md") as path:
-        path.write_text(page(table))
+    save(folder, CALIBRATION, table, page(table), commit)
     print(f"The rate that is best for all of them is {best_rate(table):g}. Written: {folder}")
     return best_rate(table)
 

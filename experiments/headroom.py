@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +12,9 @@ import pandas as pd
 from keras import ops
 
 from experiments.configs._general import SCALES
+from experiments.measured import save
 from learned_optimizer import backend, presets
 from learned_optimizer.evaluation import markdown
-from learned_optimizer.files import replaced_file
 from learned_optimizer.meta_training.estimators.base import CompiledByLength
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.families import training_families, validation_families
@@ -24,7 +23,6 @@ from learned_optimizer.rules import AdaptiveShampoo, Rule
 from learned_optimizer.unroll import advance, start
 
 HEADROOM = "headroom"
-TABLE = "headroom.csv"
 FACTORS = (0.25, 0.5, 2.0, 4.0)
 FIRST_STEP, DIRECTION = "constant/log_first_step", "direction/"
 # A ratio that is further from 1 counts as this one in a mean over families.
@@ -113,13 +111,7 @@ def run_headroom(folder: Path, commit: str | None = None, smoke: bool = False) -
 
     measured = backend.for_each(of_family, list(families.items()))
     table = pd.concat([each for tables in measured for each in tables], ignore_index=True)
-    with replaced_file(folder / TABLE) as path:
-        table.to_csv(path, index=False, float_format="%.4g")
-    with replaced_file(folder / "run.json") as path:
-        record = {"command": f"python -m experiments {HEADROOM}", "seed": 0, "commit": commit}
-        path.write_text(json.dumps(record, indent=2) + "\n")
-    with replaced_file(folder / "README.md") as path:
-        path.write_text(page(table))
+    save(folder, HEADROOM, table, page(table), commit, "%.4g")
     print(f"Written: {folder}")
 
 

@@ -8,11 +8,12 @@ from learned_optimizer import backend
 from learned_optimizer.meta_training import Backpropagation, MetaTrainer
 from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.rules import AdaptiveShampoo, Layout, Observation
+from learned_optimizer.rules.adaptive.constants import arrays
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, MOMENT_DECAYS
 from learned_optimizer.rules.adaptive.memory import COSINE_DECAYS, POWER_DECAYS
 from learned_optimizer.rules.base import refreshed
 from learned_optimizer.rules.layout import LARGEST_SIDE
-from learned_optimizer.rules.shampoo import constants, whitening
+from learned_optimizer.rules.shampoo import whitening
 from learned_optimizer.rules.shampoo.constants import Constants, Mixture
 
 pytestmark = pytest.mark.every_backend
@@ -119,7 +120,7 @@ def reference(gradients, c, mixture, theta, initial_step=0.02):
 def test_follows_a_numpy_version(gradients, compiled):
     theta = np.random.default_rng(1).normal(size=SHAPE).astype("float32")
     expected = reference(gradients, CHANGED, MIXED, theta)
-    found = run(gradients, constants.arrays(CHANGED, MIXED), theta, compiled)
+    found = run(gradients, arrays(CHANGED, MIXED), theta, compiled)
     # The iteration's roots are right to a percent.
     np.testing.assert_allclose(found, expected, rtol=0.03, atol=0.01 * np.abs(expected).max())
 
@@ -175,7 +176,7 @@ def test_of_large_matrices_it_is_adafactors_direction():
 @pytest.mark.parametrize("scale", [1e-8, 1e-4, 1e4])
 def test_does_not_depend_on_the_scale_of_gradients(gradients, scale):
     theta = np.ones(SHAPE, "float32")
-    weights = constants.arrays(CHANGED, MIXED)
+    weights = arrays(CHANGED, MIXED)
     np.testing.assert_allclose(
         run(np.float32(scale) * gradients, weights, theta), run(gradients, weights, theta), rtol=2e-3, atol=1e-6
     )

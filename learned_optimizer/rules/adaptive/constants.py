@@ -75,19 +75,20 @@ def constant_shapes() -> dict[str, tuple[int, ...]]:
     return dict.fromkeys(arrays(Constants(), MIXTURE), ())
 
 
-def arrays(constants: Constants, mixture: Directions) -> dict[str, np.ndarray]:
+def arrays(constants: Shared, mixture: Any) -> dict[str, np.ndarray]:
     """Constants and the directions' weights as arrays of φ."""
-    named = {CONSTANT + name: value for name, value in constants._asdict().items()}
-    named |= {DIRECTION + name: value for name, value in mixture._asdict().items()}
-    return {name: np.array(value, "float32") for name, value in named.items()}
+    prefixed = {CONSTANT + name: value for name, value in constants._asdict().items()}
+    prefixed |= {DIRECTION + name: value for name, value in mixture._asdict().items()}
+    return {name: np.array(value, "float32") for name, value in prefixed.items()}
 
 
 def unpack(weights: Weights) -> tuple[Constants, Directions]:
     """The constants, and the weight of each direction, of φ."""
-    return Constants(**_named(weights, CONSTANT)), Directions(**_named(weights, DIRECTION))
+    return Constants(**named(weights, CONSTANT)), Directions(**named(weights, DIRECTION))
 
 
-def _named(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def named(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The arrays of φ whose names begin with a prefix, without it."""
     return {
         name.removeprefix(prefix): ops.convert_to_tensor(value)
         for name, value in weights.items()

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-from keras import ops
-
+from learned_optimizer.rules.adaptive.constants import CONSTANT, DIRECTION, named
 from learned_optimizer.rules.base import Tensor, Weights
-
-CONSTANT, DIRECTION = "constant/", "direction/"
 
 
 class Constants(NamedTuple):
@@ -92,17 +88,6 @@ class Mixture(NamedTuple):
     momentum: Tensor = 0.0
 
 
-def arrays(constants: Constants, mixture: Mixture) -> dict[str, np.ndarray]:
-    """Constants and the directions' weights as arrays of φ."""
-    named = {CONSTANT + name: value for name, value in constants._asdict().items()}
-    named |= {DIRECTION + name: value for name, value in mixture._asdict().items()}
-    return {name: np.array(value, "float32") for name, value in named.items()}
-
-
 def unpack(weights: Weights) -> tuple[Constants, Mixture]:
     """The constants, and the weight of each direction, of φ."""
-
-    def named(prefix: str, kind: Any) -> Any:
-        return kind(**{name: ops.convert_to_tensor(weights[prefix + name]) for name in kind._fields})
-
-    return named(CONSTANT, Constants), named(DIRECTION, Mixture)
+    return Constants(**named(weights, CONSTANT)), Mixture(**named(weights, DIRECTION))

@@ -9,6 +9,7 @@ from keras import ops
 
 from learned_optimizer.rules.adaptive import memory as adaptive_memory
 from learned_optimizer.rules.adaptive.arithmetic import LARGEST, correction, root
+from learned_optimizer.rules.adaptive.constants import arrays
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, Moments, factored_means, next_moments
 from learned_optimizer.rules.adaptive.law import LARGEST_STEP, next_change, progress
 from learned_optimizer.rules.adaptive.measures import measure
@@ -61,7 +62,7 @@ class AdaptiveShampoo(Rule):
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """The constants' defaults, whatever the seed."""
         del seed
-        return constants.arrays(constants.Constants(), constants.Mixture())
+        return arrays(constants.Constants(), constants.Mixture())
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:

@@ -1,0 +1,35 @@
+"""The experiment on what there is to gain: which φ it compares, and what its page says of them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from experiments.headroom import FACTORS, page, variants
+from learned_optimizer.rules import AdaptiveShampoo
+
+
+def test_a_variant_differs_from_the_start_in_what_it_is_named_for():
+    weights = AdaptiveShampoo().initial_weights()
+    found = variants(weights)
+    changed = {
+        label: {name for name in weights if not np.array_equal(weights[name], variant[name])}
+        for label, variant in found.items()
+    }
+    assert changed["start"] == set()
+    assert all(changed[f"step × {factor:g}"] == {"constant/log_first_step"} for factor in FACTORS)
+    assert changed["rows + 0.3"] == changed["rows − 0.3"] == {"constant/rows"}
+    assert found["gradient alone"]["direction/gradient"] == 1 and found["gradient alone"]["direction/whitened"] == 0
+
+
+def test_the_page_has_the_geometric_mean_over_families():
+    variants_of = ["start", *[f"step × {factor:g}" for factor in FACTORS]]
+    rows = [
+        {"rule": "r", "family": family, "variant": variant, "final": math.log(ratio), "mean": 0.0, "spread": 0.1}
+        for family, ratios in (("a", (1, 0.25, 2, 2, 2)), ("b", (1, 1, 2, 2, 2)))
+        for variant, ratio in zip(variants_of, ratios, strict=True)
+    ]
+    text = page(pd.DataFrame(rows))
+    # The root of 0.25 × 1: the best step size of each family, and that of the first factor.
+    assert "**0.500** times the start's" in text and "a (0.25, step × 0.25)" in text
+    assert next(line for line in text.splitlines() if line.startswith("| step × 0.25")).count("0.500") == 1
