@@ -7,6 +7,7 @@ from keras import ops
 from learned_optimizer import backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.families import training_families, validation_families
+from learned_optimizer.problems.families.networks import Perceptron
 from learned_optimizer.problems.streams import batch, sample
 
 pytestmark = pytest.mark.every_backend
@@ -94,3 +95,18 @@ def test_an_adapter_begins_with_the_weights_that_stay():
     expected = np.mean(np.square(problem.network(before, x) - problem.network(after, x) - problem.noise * noise))
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
     assert all(np.all(np.asarray(right) == 0) for right in parameters[1::2])
+
+
+def test_dropped_units_say_nothing():
+    network = Perceptron((3, 4, 1), dropout=0.3)
+    kernel, bias, last, shift = (np.ones(p.shape, "float32") for p in network.parameters)
+    x = np.array([[1.0, 2.0, 3.0, 0.1, 0.29, 0.31, 0.9]], "float32")
+    # Two of four units of 7 are left, each over 0.7, and a bias.
+    np.testing.assert_allclose(network([kernel, bias, last, shift], x), [[2 * 7 / 0.7 + 1]], rtol=1e-6)
+
+
+def test_pictures_are_mostly_dark():
+    source = TRAINING["pictures"].source
+    x, _ = source.examples(source.sample(make_seed(1)), source.draw(make_seed(2), 64))
+    x = ops.convert_to_numpy(x)
+    assert x.shape == (64, 256) and x.min() == 0 and x.max() <= 3 and 0.5 < np.mean(x == 0) < 0.9

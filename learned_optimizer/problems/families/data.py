@@ -195,6 +195,67 @@ class Latent(Source):
 
 
 @dataclasses.dataclass(frozen=True)
+class Pictures(Source):
+    """Many inputs that say the same few things: of each example most are 0, and the others alike, as pixels are.
+
+    They are max(0, A z − 1) of a normal z with few entries, and A has rows of different lengths, so that some inputs
+    are seldom above 0. The class is that which a `Teacher` gives z.
+
+    Args:
+        pixels: The number of inputs.
+        teacher: What gives z its class.
+    """
+
+    pixels: int
+    teacher: Teacher
+
+    def sample(self, seed: Tensor) -> Nest:
+        """A, and the kernels of the teacher."""
+        seeds = backend.split_seed(seed, 3)
+        lengths = ops.exp(backend.normal((self.pixels,), seeds[1])) / math.sqrt(self.teacher.inputs)
+        kernel = lengths * backend.normal((self.teacher.inputs, self.pixels), seeds[0])
+        return kernel, self.teacher.sample(seeds[2])
+
+    def draw(self, seed: Tensor, batch_size: int) -> Nest:
+        """z, and mistakes."""
+        return self.teacher.draw(seed, batch_size)
+
+    def examples(self, teacher: Nest, drawn: Nest) -> tuple[Tensor, Tensor]:
+        """Inputs, `[examples, pixels]`, between 0 and 3, and classes."""
+        kernel, of_class = teacher
+        z, y = self.teacher.examples(of_class, drawn)
+        return ops.clip(ops.matmul(z, kernel) - 1, 0.0, 3.0), y
+
+
+@dataclasses.dataclass(frozen=True)
+class WithChances(Source):
+    """Examples whose inputs have more entries, uniform between 0 and 1, for what a network does by chance.
+
+    Args:
+        source: The examples.
+        chances: The number of entries.
+    """
+
+    source: Source
+    chances: int
+
+    def sample(self, seed: Tensor) -> Nest:
+        """The source's teacher."""
+        return self.source.sample(seed)
+
+    def draw(self, seed: Tensor, batch_size: int) -> Nest:
+        """What the source's minibatch is made of, and the entries."""
+        first, second = backend.split_seed(seed, 2)
+        return self.source.draw(first, batch_size), backend.uniform((batch_size, self.chances), second)
+
+    def examples(self, teacher: Nest, drawn: Nest) -> tuple[Tensor, Tensor]:
+        """Inputs, `[examples, inputs + chances]`, and targets."""
+        of_source, chances = drawn
+        x, y = self.source.examples(teacher, of_source)
+        return ops.concatenate([x, chances], axis=-1), y
+
+
+@dataclasses.dataclass(frozen=True)
 class Sentences(Source):
     """Sequences of words, four of five of which follow from the two before by a random table.
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from learned_optimizer.problems.base import Problem
-from learned_optimizer.problems.families.data import Bags, Copied, Digits, Indicators, Latent, Sentences, Teacher, Waves
+from learned_optimizer.problems.families.data import (
+    Bags,
+    Copied,
+    Digits,
+    Indicators,
+    Latent,
+    Pictures,
+    Sentences,
+    Teacher,
+    Waves,
+    WithChances,
+)
 from learned_optimizer.problems.families.functions import DifferentialEquation, PowerLaw
 from learned_optimizer.problems.families.learning import FineTuning, Learning, Variational
 from learned_optimizer.problems.families.moving import Acting, Deceiving, Following
@@ -37,6 +48,10 @@ def training_families() -> dict[str, Problem]:
         "digits-sigmoid": Learning(Perceptron((64, 20, 10), "sigmoid"), Digits(True), CLASSES, 64, SPREAD),
         "digits-relu": Learning(Perceptron((64, 24, 10)), Digits(True), CLASSES, 32, SPREAD),
         "digits-deep": Learning(Perceptron((64, 16, 16, 16, 16, 10)), Digits(True), CLASSES, 64, SPREAD),
+        "digits-dropout": Learning(
+            Perceptron((64, 24, 24, 10), dropout=0.3), WithChances(Digits(True), 48), CLASSES, 64, SPREAD
+        ),
+        "pictures": Learning(Perceptron((256, 16, 10)), Pictures(256, Teacher(12, 24, 10, True)), CLASSES, 32, SPREAD),
         "convolutions": Learning(Convolutions(8, (4, 8), 10), Digits(), CLASSES, 16, SPREAD),
         "softmax-ill": Learning(Perceptron((40, 8)), Teacher(40, 12, 8, True, condition=1e3), CLASSES, 32),
         "least-squares-ill": Learning(Perceptron((40, 4)), Teacher(40, 32, 4, condition=1e3), batch_size=32),

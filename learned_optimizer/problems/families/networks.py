@@ -92,11 +92,14 @@ class Perceptron(Network):
         sizes: The number of inputs, of each hidden layer's units, and of outputs.
         activation: One of `ACTIVATIONS`; with `"sine"` the input is at most 1.
         batch_normalized: Whether each hidden layer is normalised over the minibatch before its activation.
+        dropout: The part of the hidden units that is dropped in each step. The input then has a number between 0 and 1
+            more for each hidden unit, as those of `data.WithChances`, which decides.
     """
 
     sizes: tuple[int, ...]
     activation: str = "relu"
     batch_normalized: bool = False
+    dropout: float = 0.0
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -114,13 +117,17 @@ class Perceptron(Network):
     def __call__(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
         """The outputs, `[examples, outputs]`."""
         remaining, activation = iter(parameters), ACTIVATIONS[self.activation]
-        for _ in self.sizes[1:-1]:
+        x, chances = x[:, : self.sizes[0]], x[:, self.sizes[0] :]
+        for units in self.sizes[1:-1]:
             x = ops.matmul(x, next(remaining))
             if self.batch_normalized:
                 x = normalized(x, next(remaining), next(remaining), axis=0)
             else:
                 x = x + next(remaining)
             x = activation(SINE_FREQUENCY * x if self.activation == "sine" else x)
+            if self.dropout:
+                x = x * ops.cast(chances[:, :units] >= self.dropout, x.dtype) / (1 - self.dropout)
+                chances = chances[:, units:]
         return _dense(x, remaining)
 
 
