@@ -26,13 +26,15 @@ def main(names: list[str]) -> None:
     from experiments.definitions import EXPERIMENTS, TRAINING
     from experiments.headroom import HEADROOM, run_headroom
     from experiments.pages import write_report
+    from experiments.parts import PARTS, run_parts
     from learned_optimizer import presets
 
     values = flags.FLAGS
-    unknown = set(names) - set(EXPERIMENTS) - {"list", "report", CALIBRATION, HEADROOM}
+    measurements = {CALIBRATION: run_calibration, HEADROOM: run_headroom, PARTS: run_parts}
+    unknown = set(names) - set(EXPERIMENTS) - {"list", "report"} - set(measurements)
     if not names or unknown:
         raise CommandError(
-            f"expected the names of experiments, of {', '.join(EXPERIMENTS)}, {CALIBRATION}, {HEADROOM}; "
+            f"expected the names of experiments, of {', '.join([*EXPERIMENTS, *measurements])}; "
             f"or list, or report. Received: {' '.join(sorted(unknown)) or 'none'}"
         )
     out = Path(values.out)
@@ -42,15 +44,11 @@ def main(names: list[str]) -> None:
                 print(f"{key:20} {experiment.minutes:4g} min  {experiment.claim}")
         elif name == "report":
             print(f"Written: {write_report(out)}")
-        elif name == CALIBRATION:
-            run_calibration(out / name, commit(), values.smoke)
-        elif name == HEADROOM:
-            run_headroom(out / name, commit(), values.smoke)
+        elif name in measurements:
+            measurements[name](out / name, commit(), values.smoke)
         else:
             experiment = EXPERIMENTS[name]
             try:
-                if values.retrain and experiment.preset not in TRAINING:
-                    raise CommandError(f"--retrain: the preset {experiment.preset} of {name} was not meta-trained.")
                 trained = experiment.to_meta_train(TRAINING, presets.names(), values.retrain)
                 learned = [
                     experiment.meta_train(optimizer, TRAINING, Path(values.runs), values.smoke)

@@ -63,14 +63,17 @@ def curves(
     return backend.to_numpy(losses).reshape(num_steps, len(candidates), episodes)
 
 
+def log_losses(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithms of the mean of the last tenth of each curve, and of all of it; a diverged loss counts as 10⁹."""
+    losses = np.where(np.isfinite(losses), np.clip(losses, 1e-9, 1e9), 1e9)
+    return np.log(losses[-max(1, len(losses) // 10) :].mean(axis=0)), np.log(losses.mean(axis=0))
+
+
 def measure(
     problem: Problem, rule: Rule, candidates: Mapping[str, Weights], num_steps: int, episodes: int, seed: int
 ) -> pd.DataFrame:
     """The ratios of each variant's loss to the first one's, as logarithms, with their spread over episodes."""
-    losses = curves(problem, rule, list(candidates.values()), num_steps, episodes, seed)
-    losses = np.where(np.isfinite(losses), np.clip(losses, 1e-9, 1e9), 1e9)
-    final = np.log(losses[-max(1, num_steps // 10) :].mean(axis=0))
-    whole = np.log(losses.mean(axis=0))
+    final, whole = log_losses(curves(problem, rule, list(candidates.values()), num_steps, episodes, seed))
     return pd.DataFrame(
         {
             "variant": list(candidates),
@@ -94,7 +97,7 @@ def run_headroom(folder: Path, commit: str | None = None, smoke: bool = False) -
     if smoke:
         families = dict(list(families.items())[:2])
     num_steps, episodes = (10, 1) if smoke else (1000, 3)
-    preset, shampoo = presets.load("general"), AdaptiveShampoo()
+    preset, shampoo = presets.load("hand-designed"), AdaptiveShampoo()
     starts: dict[str, tuple[Rule, Any]] = {
         "hand-designed": (preset.rule, preset.weights),
         "AdaptiveShampoo": (shampoo, shampoo.initial_weights()),

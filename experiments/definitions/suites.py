@@ -13,7 +13,7 @@ from experiments.outcomes.suite import summarize_suite
 from learned_optimizer.problems.suites import SUITES as TASK_SUITES
 
 # Of results from before `fit` left the average.
-AT_THETA_NOTE = " Test losses of `general` are those of its last iterate here, not of its average."
+AT_THETA_NOTE = " Test losses of the hand-designed φ are those of its last iterate here, not of its average."
 
 LARGE_TASKS = ("text-transformer-256", "mnist-mlp-1024", "cifar10-cnn-256")
 # Of the suite, those whose steps take least time.
@@ -35,6 +35,7 @@ PEERS = (
     "schedule-free",
     "prodigy",
     "muon",
+    "hand-designed",
     "adam-calibrated",
     "adam-calibrated-ema",
     "adam",
@@ -64,7 +65,7 @@ SUITES: dict[str, Experiment] = {
         "general",
         ("--num_steps=1000", "--test_episodes=5", "--tuning_episodes=2", "--rungs=5"),
         parts=_parts([task for task in TASK_SUITES["development"] if task not in LARGE_TASKS]),
-        baselines=("adam-default", *BASELINES, "adamw"),
+        baselines=("adam-default", "hand-designed", *BASELINES, "adamw"),
         minutes=120,
         note="Constants of `general` were chosen after a look at tasks of this suite, though by losses on others. They "
         "concern the size and growth of steps, and their first steps. `teacher-8` and `picture-sine` are here because "
@@ -76,7 +77,7 @@ SUITES: dict[str, Experiment] = {
         "general",
         ("--num_steps=10000", "--test_episodes=5", "--tuning_episodes=2", "--rungs=5"),
         parts=_parts(LONG_TASKS),
-        baselines=("adam-default", "adam"),
+        baselines=("adam-default", "hand-designed", "adam"),
         minutes=40,
         note="The tasks are those whose steps take least time. `topics` and `digits-residual-mlp` are learned by heart "
         "in the first thousands of steps. Losses as good as 0 count as level." + FORMER_NOTE + AT_THETA_NOTE,
@@ -87,7 +88,7 @@ SUITES: dict[str, Experiment] = {
         "general",
         ("--num_steps=500", "--test_episodes=3", "--tuning_episodes=2", "--rungs=5"),
         parts=_parts(LARGE_TASKS),
-        baselines=("adam-default", "adam"),
+        baselines=("adam-default", "hand-designed", "adam"),
         minutes=90,
         note="They are a hundred times as large as the paper's networks. That larger networks begin with smaller steps "
         "was chosen on others, with generated data." + AT_THETA_NOTE,
@@ -103,6 +104,7 @@ SUITES: dict[str, Experiment] = {
             "mnist-2layer": ("--hidden_sizes=20,20", "--stddev=0.1"),
             "mnist-relu": ("--activation=relu",),
         },
+        baselines=("hand-designed", *BASELINES),
         minutes=4,
         note="The length of its warm-up was chosen after a look at this table, by losses on training images.",
     ),

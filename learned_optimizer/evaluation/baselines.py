@@ -67,6 +67,8 @@ _TABLE = (
     Baseline("schedule-free", "Schedule-Free", lambda: LearnedOptimizer(ScheduleFree(), learning_rate=0.0025)),
     Baseline("prodigy", "Prodigy", lambda: LearnedOptimizer(Prodigy())),
     Baseline("muon", "Muon", lambda: keras.optimizers.Muon()),
+    # What meta-training of the default has to be better than.
+    Baseline("hand-designed", "Hand-designed", lambda: LearnedOptimizer("hand-designed")),
     Baseline("adam-calibrated", "Adam, one rate", lambda: keras.optimizers.Adam(CALIBRATED_RATE), ONE_RATE),
     Baseline(
         "adam-calibrated-ema",

@@ -34,15 +34,16 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     model.compile(optimizer=LearnedOptimizer(), loss="sparse_categorical_crossentropy")
     ```
 
-    The default preset, `general`, is for models of any kind and needs no learning rate; its φ is hand-designed, not
-    meta-trained. `LearnedOptimizer("mnist")` and the other presets have a φ that was meta-trained, each on one kind of
-    problem; `presets.list()` names them. φ is frozen, and part of the configuration: it travels with a saved model,
-    and needs no file to be loaded again.
+    The default preset, `general`, is for models of any kind and needs no learning rate; its φ are the constants of
+    `learned_optimizer.rules.AdaptiveShampoo`, meta-trained on many families of small problems.
+    `LearnedOptimizer("mnist")` and the other presets have a φ that was meta-trained on one kind of problem;
+    `presets.list()` names them. φ is frozen, and part of the configuration: it travels with a saved model, and needs no
+    file to be loaded again.
 
     The state h of every coordinate is kept in slot variables of `state_dtype`, whatever the variables' types are: for
-    `general` 20 bytes a parameter, for the paper's LSTM of two layers of 20 units 320. `summary()` prints them. A
-    coordinatewise rule takes the coordinates in blocks of 65,536, so that what a step needs beside the state stays
-    under 1 GiB.
+    `general` 20 bytes a parameter, up to 40 where matrices have sides of at most 128, which it whitens; for the paper's
+    LSTM of two layers of 20 units 320. `summary()` prints them. A coordinatewise rule takes the coordinates in blocks
+    of 65,536, so that what a step needs beside the state stays under 1 GiB.
 
     A rule may keep the average x of its iterates, as `general` does, beside θ, where gradients are taken. x has the
     better test loss as a rule. `fit` leaves x in the model at its end, and goes on from θ when it is called again;

@@ -9,7 +9,7 @@ from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
 FOLDER = Path(__file__).parent / "data"
 DEFAULT = "general"
 # Names that presets had in earlier versions.
-FORMER_NAMES = {"general-fast": "general"}
+FORMER_NAMES = {"general-fast": "hand-designed", "general-next": "general"}
 
 
 def names() -> list[str]:

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.headroom import FACTORS, page, variants
+from experiments.parts import page as page_of_parts
+from experiments.parts import without_parts
 from learned_optimizer.rules import AdaptiveShampoo
 
 
@@ -33,3 +35,28 @@ def test_the_page_has_the_geometric_mean_over_families():
     # The root of 0.25 × 1: the best step size of each family, and that of the first factor.
     assert "**0.500** times the start's" in text and "a (0.25, step × 0.25)" in text
     assert next(line for line in text.splitlines() if line.startswith("| step × 0.25")).count("0.500") == 1
+
+
+def test_a_part_is_what_it_was_before_or_is_left_out():
+    untrained = AdaptiveShampoo().initial_weights()
+    learned = {name: value + np.float32(1) for name, value in untrained.items()}
+    found = without_parts(learned, untrained)
+    for label, names in (
+        ("general", set()),
+        ("its rule, untrained", set(learned)),
+        ("constants of the law untrained", {name for name in learned if name.startswith("constant/")}),
+        ("weights of directions untrained", {name for name in learned if name.startswith("direction/")}),
+    ):
+        assert {name for name in learned if found[label][name] != learned[name]} == names
+        assert all(found[label][name] == untrained[name] for name in names)
+    assert found["without whitened"]["direction/whitened"] == 0
+    assert 1 / (1 + math.exp(-found["without the average"]["constant/logit_beta"])) < 1e-6
+
+
+def test_the_page_of_parts_keeps_families_of_other_kinds_apart():
+    rows = [
+        {"variant": "general", "family": family, "validation": other, "final": math.log(r), "mean": 0.0, "spread": 0.1}
+        for family, other, r in (("a", False, 0.5), ("b", False, 2.0), ("c", True, 0.25))
+    ]
+    text = page_of_parts(pd.DataFrame(rows))
+    assert "| general | 1.000 | 1.000 | 0.250 | 1.000 |" in text and "| c | other | 0.25 |" in text

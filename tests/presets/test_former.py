@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.presets.golden.make import FILE, trajectory  # noqa: E402
 
 # The preset as it was when constants were hidden among the weights of its controller.
-FORMER = Path(__file__).parent / "former" / "general"
+FORMER = Path(__file__).parent / "former" / "hand-designed"
 
 
 def former_config():
@@ -31,14 +31,14 @@ def former_config():
 
 
 def test_a_former_preset_goes_where_it_went():
-    golden = safetensors.numpy.load_file(FILE)["general"]
+    golden = safetensors.numpy.load_file(FILE)["hand-designed"]
     np.testing.assert_allclose(trajectory(str(FORMER)), golden, rtol=1e-5, atol=1e-5)
 
 
 def test_the_shipped_preset_is_the_former_one_with_names():
-    golden = safetensors.numpy.load_file(FILE)["general"]
-    np.testing.assert_allclose(trajectory("general"), golden, rtol=1e-5, atol=1e-5)
-    shipped, former = presets.load("general"), safetensors.numpy.load_file(FORMER / WEIGHTS)
+    golden = safetensors.numpy.load_file(FILE)["hand-designed"]
+    np.testing.assert_allclose(trajectory("hand-designed"), golden, rtol=1e-5, atol=1e-5)
+    shipped, former = presets.load("hand-designed"), safetensors.numpy.load_file(FORMER / WEIGHTS)
     assert shipped.weights["constant/following"] == 2 * former["controller/skip/kernel"][0, 3]
     # What is left in the controller is small.
     for name in ("controller/output/kernel", "controller/output/bias", "controller/skip/kernel"):

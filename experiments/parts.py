@@ -1,0 +1,114 @@
+"""What each part of the preset `general` gives: the rule, the learned constants, each direction, the average."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.headroom import DIRECTION, LARGEST_LOG_RATIO, curves, log_losses
+from experiments.measured import save
+from learned_optimizer import backend, presets
+from learned_optimizer.evaluation import markdown
+from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.families import training_families, validation_families
+from learned_optimizer.rules import AdaptiveShampoo
+
+PARTS = "parts"
+HAND_DESIGNED, GENERAL = "hand-designed", "general"
+# Episodes of a seed that neither meta-training nor validation had.
+SEED = 1000
+BETA = "constant/logit_beta"
+
+
+def without_parts(learned: dict[str, Any], untrained: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The φ of `general` as it is, before meta-training, and with one part of it as before or left out."""
+    directions = [name for name in learned if name.startswith(DIRECTION)]
+    laws = [name for name in learned if name not in directions]
+    found = {
+        GENERAL: learned,
+        "its rule, untrained": untrained,
+        "constants of the law untrained": learned | {name: untrained[name] for name in laws},
+        "weights of directions untrained": learned | {name: untrained[name] for name in directions},
+    }
+    for name in directions:
+        found[f"without {name.removeprefix(DIRECTION)}"] = learned | {name: np.float32(0)}
+    # β is 0 to six digits: gradients are taken at z, and the average is nowhere.
+    return found | {"without the average": learned | {BETA: np.float32(-14), "constant/approach": np.float32(0)}}
+
+
+def run_parts(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
+    """Measures `general` and what is left of it without each part against the hand-designed start.
+
+    Args:
+        folder: Folder for the results.
+        commit: Commit of the code, for the record.
+        smoke: Whether to make a few steps on two of the families only.
+    """
+    families = training_families() | validation_families()
+    if smoke:
+        families = dict(list(families.items())[:2])
+    num_steps, episodes = (10, 1) if smoke else (1000, 5)
+    start, general = presets.load(HAND_DESIGNED), presets.load(GENERAL)
+    candidates = without_parts(dict(general.weights), AdaptiveShampoo().initial_weights())
+
+    def of_family(item: tuple[str, Problem]) -> pd.DataFrame:
+        name, problem = item
+        base = log_losses(curves(problem, start.rule, [start.weights], num_steps, episodes, SEED))
+        own = log_losses(curves(problem, general.rule, list(candidates.values()), num_steps, episodes, SEED))
+        final, mean = (of_own - of_base for of_own, of_base in zip(own, base, strict=True))
+        print(f"  {name}", flush=True)
+        columns = {"variant": list(candidates), "final": final.mean(axis=1), "mean": mean.mean(axis=1)}
+        validating = name in validation_families()
+        return pd.DataFrame(columns).assign(
+            family=name, validation=validating, start_loss=math.exp(base[0].mean()), spread=final.std(axis=1)
+        )
+
+    table = pd.concat(backend.for_each(of_family, list(families.items())), ignore_index=True)
+    save(folder, PARTS, table, page(table), commit, "%.4g")
+    print(f"Written: {folder}")
+
+
+def page(table: pd.DataFrame) -> str:
+    """The page of the experiment, from the table that `run_parts` makes."""
+    lines = [
+        f"# {PARTS}",
+        "",
+        "What each part of `general` gives on families of small problems, on episodes that are new to it: losses to",
+        "those of the hand-designed start, after 1,000 steps, as geometric means over families in which a ratio counts",
+        "within e^±1.5. A part is set to what it was before meta-training, or left out, and nothing else is learned",
+        "again, so that this says what the shipped φ rests on, not what another could reach without it.",
+        "",
+        f"    python -m experiments {PARTS}",
+        "",
+    ]
+    rows = []
+    for variant in table["variant"].unique():
+        cells = [variant]
+        for validating in (False, True):
+            of_kind = table[(table["variant"] == variant) & (table["validation"] == validating)]
+            cells += [_mean(of_kind["final"]), _mean(of_kind["mean"])]
+        rows.append(cells)
+    kinds = [f"{kind} families: {loss}" for kind in ("training", "other") for loss in ("final loss", "mean loss")]
+    lines += [markdown.table(["φ", *kinds], rows), "", "## Family by family", ""]
+    of_general = table[table["variant"] == GENERAL].sort_values("final")
+    rows = [
+        [
+            row["family"],
+            "other" if row["validation"] else "training",
+            f"{math.exp(row['final']):.2f}",
+            f"{math.exp(row['mean']):.2f}",
+            f"{row['spread']:.2f}",
+        ]
+        for _, row in of_general.iterrows()
+    ]
+    header = ["family", "kind", "final loss", "mean loss", "spread of the logarithm over episodes"]
+    return "\n".join([*lines, markdown.table(header, rows), ""])
+
+
+def _mean(ratios: pd.Series) -> str:
+    """The geometric mean of ratios that are given as logarithms."""
+    return f"{math.exp(ratios.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()):.3f}" if len(ratios) else ""
