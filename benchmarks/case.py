@@ -42,14 +42,21 @@ def meta_training(
 
 
 def step(
-    implementation: str, optimizer: str, parameters: int, variables: int = 1, jit: bool = False, seconds: float = 5.0
+    implementation: str,
+    optimizer: str,
+    parameters: int,
+    variables: int = 1,
+    side: int = 0,
+    jit: bool = False,
+    seconds: float = 5.0,
 ) -> dict[str, float]:
-    """Steps of an optimizer on so many parameters."""
+    """Steps of an optimizer on so many parameters, in so many vectors, or in matrices with sides of so many."""
     module = importlib.import_module(f"benchmarks.{implementation}")
     before = _peak()
     began = time.perf_counter()
     if implementation == "library":
-        run = module.make_step(optimizer, [(parameters // variables,)] * variables, jit)
+        vectors, matrices = [(parameters // variables,)] * variables, [(side, side)] * (parameters // max(1, side**2))
+        run = module.make_step(optimizer, matrices if side else vectors, jit)
     else:
         run = module.make_step(parameters)
     run()

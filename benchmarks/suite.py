@@ -112,6 +112,12 @@ SUITE: tuple[Measurement, ...] = (
     *(_step(f"10^{n}, general", "general", 10**n, quick=n == 4) for n in (4, 6)),
     _step("10^6, general, jit_compile", "general", MILLION, jit=True),
     _step("10^6 in 200 variables, general", "general", MILLION, variables=200),
+    *(
+        _step(f"10^6 in {side}×{side}, {name}{suffix}", optimizer, MILLION, backend=backend, side=side)
+        for name, optimizer in (("general", "general"), ("Adam", "adam"))
+        for side in (128, 512)
+        for suffix, backend in (("", "tensorflow"), (", JAX", "jax"))
+    ),
     _step("10^6, learned, JAX", "learned", MILLION, backend="jax"),
     _step("10^6, general, JAX", "general", MILLION, backend="jax"),
     _step("10^6, Adam, JAX", "adam", MILLION, backend="jax"),

@@ -137,8 +137,8 @@ ON_CIFAR = {
         minutes=30,
         note="The network is convolutional, and its kernels have a rule of their own. The preset is unfinished: it had "
         "few rounds of 1,000 steps. How the step sizes of `hand-designed` grow was chosen with an eye on this network, "
-        "by losses on training images. A test episode meets each test image 13 times, so its losses are not the paper's."
-        + FORMER_NOTE,
+        "by losses on training images. A test episode meets each test image 13 times, so its losses are not those of "
+        "the paper." + FORMER_NOTE,
         claimed="lower",
     ),
     "cifar5": Experiment(

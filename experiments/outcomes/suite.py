@@ -112,8 +112,10 @@ def overview_of(suite: Suite) -> pd.DataFrame:
     geometric mean of ratios to tuned Adam (`_geometric`) and the mean of their middle half (`_interquartile`);
     `at_100` and `at_300`, the geometric mean of the losses at these steps; `test_loss`, the same of what `fit` leaves;
     `average`, the test loss of the averaged iterate to that of the last, and `average_most`, its greatest on a task;
-    `accuracy`, the mean difference of test accuracies; `step_ms`, the geometric mean of times a step. Columns that end
-    in `_low` and `_high` are the ends of a 95 % interval. `lower_tasks`, `higher_tasks` count the tasks on which the
+    `accuracy`, the mean difference of test accuracies; `step_ms`, the geometric mean of times a step. `first_final`,
+    `first_mean` and `first_test_loss` are the losses of the first learned optimizer to this one's, and `first_most` the
+    greatest such ratio of final losses on a task. Columns that end in `_low` and `_high` are the ends of a 95 %
+    interval. `lower_tasks`, `higher_tasks` count the tasks on which the
     final loss is lower or higher than that of the first learned optimizer, `lower_episodes`, `higher_episodes` the
     paired episodes; `diverged` is the part of episodes that did.
     """
@@ -136,6 +138,11 @@ def overview_of(suite: Suite) -> pd.DataFrame:
             row["average_most"] = max(ratio(values, last) for values, last in pairs.values())
         if pairs := suite.pairs(title, "test_accuracy"):
             row |= mean_difference(pairs).columns("accuracy")
+        for name in ("final", "mean", "test_loss") if title != default else ():
+            if pairs := suite.ratio_pairs(default, name, title):
+                row |= geometric_mean(pairs).columns(f"first_{name}")
+                if name == "final":
+                    row["first_most"] = max(ratio(values, other) for values, other in pairs.values())
         row |= _wins(suite.ratio_pairs(title, "final", default))
         row["diverged"] = np.concatenate([of_task[0] for of_task in suite.pairs(title, "diverged").values()]).mean()
         rows[title] = row

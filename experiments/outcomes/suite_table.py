@@ -15,7 +15,7 @@ LEGEND = (
 
 
 def format_suite(overview: pd.DataFrame) -> str:
-    """Two tables in Markdown, of the training loss, and of test data and time.
+    """Three tables in Markdown: of the training loss, of test data and time, and of the first optimizer to each.
 
     Args:
         overview: The table that `overview_of` makes, indexed by optimizer.
@@ -39,7 +39,14 @@ def format_suite(overview: pd.DataFrame) -> str:
         "time a step": lambda row: _number(row, "step_ms"),
         "tasks": lambda row: f"{row['tasks']:g}",
     }
-    return "\n".join([LEGEND, "", _table(overview, training), "", _table(overview, test), ""])
+    to_each = {
+        f"final loss of `{default}` to its": lambda row: _interval(row, "first_final"),
+        "on the worst task": lambda row: _number(row, "first_most"),
+        "mean loss": lambda row: _interval(row, "first_mean"),
+        "test loss": lambda row: _interval(row, "first_test_loss"),
+    }
+    tables = [_table(overview, training), _table(overview, test), _table(overview.iloc[1:], to_each)]
+    return "\n\n".join([LEGEND, *tables]) + "\n"
 
 
 def describe_tasks(suite: pd.DataFrame, optimizer: str) -> str:

@@ -62,6 +62,11 @@ def test_an_overview_is_of_all_tasks_that_an_optimizer_was_measured_on(folder):
     # Against "mine": Adam is lower on two tasks of three, in each of their four episodes.
     wins = overview.loc["Adam", ["lower_tasks", "higher_tasks", "lower_episodes", "higher_episodes"]]
     assert list(wins) == [2, 1, 8, 4]
+    # Itself over each of the others; over SGD it is as over Adam, but for the run that diverged.
+    to_adam = overview.loc["Adam"]
+    assert to_adam["first_final"] == pytest.approx(mine["final_geometric"]) and to_adam["first_test_loss"] == 0.5
+    assert to_adam["first_most"] == pytest.approx(100, rel=0.02) and np.isnan(mine["first_final"])
+    assert overview.loc["SGD", "first_final"] < to_adam["first_final"]
 
 
 def test_a_run_that_diverged_counts_as_a_hundred_times_the_loss_of_adam(folder):
@@ -81,6 +86,7 @@ def test_a_suite_is_written_with_its_tables_and_picture(folder):
         rows.setdefault(line.split("|")[1].strip(), []).append(line) if line.startswith("|") else None
     assert "| `mine` is lower: tasks |" in rows["optimizer"][0]
     assert "| 1 of 3 | 4 of 12 | 0.0% |" in rows["Adam"][0] and rows["SGD"][0].endswith("| 25.0% |")
+    assert "mine" not in {line.split("|")[1].strip() for line in lines[lines.index(rows["optimizer"][2]) :]}
     assert "| 0.500 [0.500, 0.500] |" in rows["mine"][1] and "+10.00 %" in rows["mine"][1]
     titles = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     assert titles[2:7] == ["**nothing tuned**", "mine", "Adam by default", "**tuned for each task**", "Adam"]
