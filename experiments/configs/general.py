@@ -10,10 +10,10 @@ from learned_optimizer.rules import AdaptiveShampoo
 
 POPULATION = 14
 
-description = "For models of any kind; its constants were meta-trained on thirty-two families of small problems"
+description = "For models of any kind; its constants were meta-trained on thirty families of small problems"
 episode_length = 1000
 episodes = POPULATION + 1
-epochs = 8
+epochs = 20
 rounds_per_epoch = 5
 
 
@@ -24,6 +24,6 @@ def config(seed: int = 0) -> dict:
         "rule": AdaptiveShampoo(),
         "estimator": CMAES(list(SCALES), sigma=0.5, population=POPULATION, scales=SCALES, seed=seed),
         "objective": Late(),
-        "validation_episodes": 8,
+        "validation_episodes": 4,
         "monitor": "val_objective",
     }

@@ -187,12 +187,13 @@ def test_names_of_earlier_versions_still_load(former):
     assert presets.load(former).fingerprint == presets.load(FORMER_NAMES[former]).fingerprint
 
 
-def test_the_default_says_that_it_was_not_meta_trained():
-    """Its constants are those that its rule begins with: what no meta-training has changed."""
-    preset = presets.load(presets.DEFAULT)
+@pytest.mark.parametrize("name", [name for name in presets.names() if not presets.load(name).groups])
+def test_a_card_says_whether_its_constants_were_meta_trained(name):
+    """They were not if they are those that the rule begins with."""
+    preset = presets.load(name)
     constants = {name: value for name, value in preset.rule.initial_weights().items() if value.shape == ()}
     trained = not constants or any(not np.array_equal(value, preset.weights[name]) for name, value in constants.items())
-    assert preset.card["meta_trained"] == trained
+    assert preset.card.get("meta_trained", True) == trained
     assert ("not meta-trained" in preset.card["description"]) == (not trained)
 
 

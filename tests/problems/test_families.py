@@ -106,7 +106,7 @@ def test_dropped_units_say_nothing():
 
 
 def test_pictures_are_mostly_dark():
-    source = TRAINING["pictures"].source
+    source = VALIDATION["pictures"].source
     x, _ = source.examples(source.sample(make_seed(1)), source.draw(make_seed(2), 64))
     x = ops.convert_to_numpy(x)
     assert x.shape == (64, 256) and x.min() == 0 and x.max() <= 3 and 0.5 < np.mean(x == 0) < 0.9

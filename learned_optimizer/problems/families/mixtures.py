@@ -48,10 +48,6 @@ def training_families() -> dict[str, Problem]:
         "digits-sigmoid": Learning(Perceptron((64, 20, 10), "sigmoid"), Digits(True), CLASSES, 64, SPREAD),
         "digits-relu": Learning(Perceptron((64, 24, 10)), Digits(True), CLASSES, 32, SPREAD),
         "digits-deep": Learning(Perceptron((64, 16, 16, 16, 16, 10)), Digits(True), CLASSES, 64, SPREAD),
-        "digits-dropout": Learning(
-            Perceptron((64, 24, 24, 10), dropout=0.3), WithChances(Digits(True), 48), CLASSES, 64, SPREAD
-        ),
-        "pictures": Learning(Perceptron((256, 16, 10)), Pictures(256, Teacher(12, 24, 10, True)), CLASSES, 32, SPREAD),
         "convolutions": Learning(Convolutions(8, (4, 8), 10), Digits(), CLASSES, 16, SPREAD),
         "softmax-ill": Learning(Perceptron((40, 8)), Teacher(40, 12, 8, True, condition=1e3), CLASSES, 32),
         "least-squares-ill": Learning(Perceptron((40, 4)), Teacher(40, 32, 4, condition=1e3), batch_size=32),
@@ -92,5 +88,9 @@ def validation_families() -> dict[str, Problem]:
         "heteroscedastic": Learning(
             Perceptron((8, 24, 24, 2), "silu"), Teacher(8, 16, 1, noise=0.5), "gaussian_likelihood", 16
         ),
+        "digits-dropout": Learning(
+            Perceptron((64, 24, 24, 10), dropout=0.3), WithChances(Digits(True), 48), CLASSES, 64, SPREAD
+        ),
+        "pictures": Learning(Perceptron((256, 16, 10)), Pictures(256, Teacher(12, 24, 10, True)), CLASSES, 32, SPREAD),
         "large": Learning(Perceptron((64, 128, 96, 10)), Teacher(64, 32, 10, True), CLASSES, 64),
     }
