@@ -13,7 +13,6 @@ from learned_optimizer.evaluation.calibration import best_rate, calibrate
 from learned_optimizer.problems.suites import small_tasks
 
 CALIBRATION = "calibration"
-TABLE = f"{CALIBRATION}.csv"
 SMOKE = {"num_steps": 10, "episodes": 1}
 
 

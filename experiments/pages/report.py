@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments import calibration
-from experiments.calibration import CALIBRATION
+from experiments import calibration, headroom, parts
 from experiments.definitions.catalogue import EXPERIMENTS
 from experiments.experiment import Experiment
 from experiments.outcomes.figures import plot_beside_adam
@@ -31,21 +30,28 @@ This is what the commands of this repository gave. A row is an experiment, with 
 command, all tables and a picture.
 
 The ratio is the final loss of a preset of this library to that of what it is compared with. Below 1 is better.
-Brackets hold 95 % intervals. The preset `general` was designed by hand, all others were meta-trained. For the claims of
-Andrychowicz et al. (2016) the verdict says whether they hold. Otherwise it says where the preset stands, as far as the
-interval tells.
+Brackets hold 95 % intervals. The default is `general`; the one before it, `hand-designed`, is among what it is compared
+with. For the claims of Andrychowicz et al. (2016) the verdict says whether they hold. Otherwise it says where the
+preset stands, as far as the interval tells.
 
 """
 HEADER = ["experiment", "claim", "verdict", "ratio", "to"]
 FOOT = """
 A final loss is the mean of the last 10 steps. Test episodes are new to meta-training and to the tuning of rates.
 Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks. The one rate of Adam in
-the suites is from [calibration](calibration/README.md).
+the suites is from [calibration](calibration/README.md). [parts](parts/README.md) says what each part of `general`
+gives, [headroom](headroom/README.md) what there was to gain before it was meta-trained.
 
 Each folder of a comparison has `episodes.csv` (the losses and test metrics of every episode), `curves/` (the mean loss
 against the step, thinned, a file for each optimizer), `summary.csv`, `table.md`, and `run.json` (the command, its
 seed, versions, and the rates that were tried). `python -m experiments report` writes these pages.
 """
+# Experiments that are no comparison, with what writes their page.
+MEASURED = {
+    calibration.CALIBRATION: calibration.page,
+    headroom.HEADROOM: headroom.page,
+    parts.PARTS: parts.page,
+}
 PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %."
 
 
@@ -63,8 +69,9 @@ def write_report(results: Path, pictures: bool = True) -> Path:
         if folders_of(results / name, experiment):
             rows.append(_row(results / name, experiment))
             _write(results / name / PAGE, _page(results / name, experiment))
-    if (results / CALIBRATION / calibration.TABLE).exists():
-        _write(results / CALIBRATION / PAGE, calibration.page(pd.read_csv(results / CALIBRATION / calibration.TABLE)))
+    for name, describe in MEASURED.items():
+        if (results / name / f"{name}.csv").exists():
+            _write(results / name / PAGE, describe(pd.read_csv(results / name / f"{name}.csv")))
     panels = {"quadratics": results / "quadratic", "MNIST": results / "mnist"}
     sections = [FOOT]
     if all((folder / EPISODES).exists() for folder in panels.values()):
