@@ -67,9 +67,10 @@ SUITES: dict[str, Experiment] = {
         parts=_parts([task for task in TASK_SUITES["development"] if task not in LARGE_TASKS]),
         baselines=("adam-default", "hand-designed", *BASELINES, "adamw"),
         minutes=120,
-        note="Nothing of `general` was chosen by these tasks; it was run on them once. Some constants of the hand-designed "
-        "φ were chosen after a look at them, though by losses on others. `teacher-8` and `picture-sine` are here because "
-        "large steps fail on them. On `waves` and `text-attention` an episode can stay at a plateau." + AT_THETA_NOTE,
+        note="Nothing of `general` was chosen by these tasks; it was run on them once. Some constants of the "
+        "hand-designed φ were chosen after a look at them, though by losses on others. `teacher-8` and "
+        "`picture-sine` are here because large steps fail on them. On `waves` and `text-attention` an episode "
+        "can stay at a plateau." + AT_THETA_NOTE,
         finish=summarize_suite,
     ),
     "generalization-10000": Experiment(
