@@ -16,6 +16,7 @@ which its first steps grow fastest.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from keras import ops
@@ -81,12 +82,20 @@ def is_due(count: Tensor) -> Tensor:
 
 def roots(factors: Factors, log_damping: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """L^−½ − I and R^−½ − I of each matrix."""
-    found = []
-    for unit, covariances in zip(SIDES, factors[:2], strict=True):
-        squares = layout.squares(ops.stop_gradient(covariances), unit)
-        each = [_inverse_root(square, ops.exp(log_damping)) for square in squares if square is not None]
-        found.append(layout.flat(each) if each else covariances)
-    return found[0], found[1]
+    squares = [
+        (unit, square)
+        for unit, covariances in zip(SIDES, factors[:2], strict=True)
+        for square in layout.squares(ops.stop_gradient(covariances), unit)
+        if square is not None
+    ]
+    # Those of one side are taken at once, for a program with the iteration of each takes long to compile.
+    by_side: dict[int, Iterator[Tensor]] = {}
+    for side in sorted({square.shape[-1] for _, square in squares}):
+        together = ops.stack([square for _, square in squares if square.shape[-1] == side])
+        by_side[side] = iter(ops.unstack(_inverse_root(together, ops.exp(log_damping))))
+    each = [(unit, next(by_side[square.shape[-1]])) for unit, square in squares]
+    rows, columns = ([found for of_unit, found in each if of_unit == unit] for unit in SIDES)
+    return layout.flat(rows), layout.flat(columns)
 
 
 def whiten(direction: Tensor, factors: Factors, rows: Tensor, columns: Tensor, layout: Layout) -> Tensor:
