@@ -38,19 +38,17 @@ preset stands, as far as the interval tells.
 HEADER = ["experiment", "claim", "verdict", "ratio", "to"]
 FOOT = """
 A final loss is the mean of the last 10 steps. Test episodes are new to meta-training and to the tuning of rates.
-Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks. The one rate of Adam in
-the suites is from [calibration](calibration/README.md). [parts](parts/README.md) says what each part of `general`
-gives, [headroom](headroom/README.md) what there was to gain before it was meta-trained.
+Ratios to the best baseline pair the episodes; those of suites are geometric means over tasks.
 
 Each folder of a comparison has `episodes.csv` (the losses and test metrics of every episode), `curves/` (the mean loss
 against the step, thinned, a file for each optimizer), `summary.csv`, `table.md`, and `run.json` (the command, its
 seed, versions, and the rates that were tried). `python -m experiments report` writes these pages.
 """
-# Experiments that are no comparison, with what writes their page.
+# Experiments that are no comparison, with what writes their page, and what it says.
 MEASURED = {
-    calibration.CALIBRATION: calibration.page,
-    headroom.HEADROOM: headroom.page,
-    parts.PARTS: parts.page,
+    calibration.CALIBRATION: (calibration.page, "the one rate of Adam in the suites"),
+    headroom.HEADROOM: (headroom.page, "what there was to gain before `general` was meta-trained"),
+    parts.PARTS: (parts.page, "what each part of `general` gives"),
 }
 PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %."
 
@@ -69,11 +67,12 @@ def write_report(results: Path, pictures: bool = True) -> Path:
         if folders_of(results / name, experiment):
             rows.append(_row(results / name, experiment))
             _write(results / name / PAGE, _page(results / name, experiment))
-    for name, describe in MEASURED.items():
+    sections = [FOOT]
+    for name, (describe, subject) in MEASURED.items():
         if (results / name / f"{name}.csv").exists():
             _write(results / name / PAGE, describe(pd.read_csv(results / name / f"{name}.csv")))
+            sections.append(f"\n[{name}]({name}/{PAGE}): {subject}.\n")
     panels = {"quadratics": results / "quadratic", "MNIST": results / "mnist"}
-    sections = [FOOT]
     if all((folder / EPISODES).exists() for folder in panels.values()):
         if pictures:
             plot_beside_adam(panels, results / "adam-alone.png")
