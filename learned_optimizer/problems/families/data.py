@@ -203,7 +203,7 @@ class Pictures(Source):
 
     Args:
         pixels: The number of inputs.
-        teacher: What gives z its class.
+        teacher: The network that gives z its class.
     """
 
     pixels: int
