@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ FIRST_STEP, DIRECTION = "constant/log_first_step", "direction/"
 # A ratio that is further from 1 counts as this one in a mean over families.
 LARGEST_LOG_RATIO = 1.5
 Weights = Mapping[str, Any]
+Result = TypeVar("Result")
 
 
 def variants(weights: Weights) -> dict[str, dict[str, Any]]:
@@ -85,6 +86,12 @@ def measure(
     )
 
 
+def of_each_family(measure_family: Callable[[tuple[str, Problem]], Result], smoke: bool) -> list[Result]:
+    """What a function gives of the name and the problem of each family; of the first two for a smoke run."""
+    families = list((training_families() | validation_families()).items())
+    return backend.for_each(measure_family, families[: 2 if smoke else None])
+
+
 def run_headroom(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
     """Measures the variants of the hand-designed start and of the rule that widens it, and writes table and page.
 
@@ -93,9 +100,6 @@ def run_headroom(folder: Path, commit: str | None = None, smoke: bool = False) -
         commit: Commit of the code, for the record.
         smoke: Whether to make a few steps on two of the families only.
     """
-    families = training_families() | validation_families()
-    if smoke:
-        families = dict(list(families.items())[:2])
     num_steps, episodes = (10, 1) if smoke else (1000, 3)
     preset, shampoo = presets.load("hand-designed"), AdaptiveShampoo()
     starts: dict[str, tuple[Rule, Any]] = {
@@ -112,7 +116,7 @@ def run_headroom(folder: Path, commit: str | None = None, smoke: bool = False) -
         print(f"  {name}", flush=True)
         return tables
 
-    measured = backend.for_each(of_family, list(families.items()))
+    measured = of_each_family(of_family, smoke)
     table = pd.concat([each for tables in measured for each in tables], ignore_index=True)
     save(folder, HEADROOM, table, page(table), commit, "%.4g")
     print(f"Written: {folder}")

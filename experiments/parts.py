@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.headroom import DIRECTION, LARGEST_LOG_RATIO, curves, log_losses
+from experiments.headroom import DIRECTION, LARGEST_LOG_RATIO, curves, log_losses, of_each_family
 from experiments.measured import save
-from learned_optimizer import backend, presets
+from learned_optimizer import presets
 from learned_optimizer.evaluation import markdown
 from learned_optimizer.problems.base import Problem
-from learned_optimizer.problems.families import training_families, validation_families
+from learned_optimizer.problems.families import validation_families
 from learned_optimizer.rules import AdaptiveShampoo
 
 PARTS = "parts"
@@ -48,9 +48,6 @@ def run_parts(folder: Path, commit: str | None = None, smoke: bool = False) -> N
         commit: Commit of the code, for the record.
         smoke: Whether to make a few steps on two of the families only.
     """
-    families = training_families() | validation_families()
-    if smoke:
-        families = dict(list(families.items())[:2])
     num_steps, episodes = (10, 1) if smoke else (1000, 5)
     start, general = presets.load(HAND_DESIGNED), presets.load(GENERAL)
     candidates = without_parts(dict(general.weights), AdaptiveShampoo().initial_weights())
@@ -67,7 +64,7 @@ def run_parts(folder: Path, commit: str | None = None, smoke: bool = False) -> N
             family=name, validation=validating, start_loss=math.exp(base[0].mean()), spread=final.std(axis=1)
         )
 
-    table = pd.concat(backend.for_each(of_family, list(families.items())), ignore_index=True)
+    table = pd.concat(of_each_family(of_family, smoke), ignore_index=True)
     save(folder, PARTS, table, page(table), commit, "%.4g")
     print(f"Written: {folder}")
 
