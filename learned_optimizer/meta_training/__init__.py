@@ -2,7 +2,7 @@
 
 from learned_optimizer.meta_training.curriculum import Curriculum
 from learned_optimizer.meta_training.estimators import CMAES, Backpropagation, EvolutionStrategies, Imitation
-from learned_optimizer.meta_training.objectives import Late, Log, Normalized, Sum
+from learned_optimizer.meta_training.objectives import BestSoFar, Late, Log, Normalized, ObservedImprovement, Sum
 from learned_optimizer.meta_training.record import DifferentRunError
 from learned_optimizer.meta_training.schedule import cosine, cosine_adam
 from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
@@ -10,6 +10,7 @@ from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGr
 __all__ = [
     "CMAES",
     "Backpropagation",
+    "BestSoFar",
     "Curriculum",
     "DifferentRunError",
     "EvolutionStrategies",
@@ -19,6 +20,7 @@ __all__ = [
     "MetaTrainer",
     "NonFiniteMetaGradientError",
     "Normalized",
+    "ObservedImprovement",
     "Sum",
     "cosine",
     "cosine_adam",

@@ -103,3 +103,32 @@ class Late(Objective):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"last": self.last, **super().get_config()}
+
+
+class BestSoFar(Objective):
+    """The mean over an episode of the lowest value so far: what is gained early counts longest.
+
+    It is for functions that are minimized from their values, and for whole episodes.
+    """
+
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses; see `Objective.__call__`."""
+        return ops.mean(_best_so_far(losses, initial_loss)[1:], axis=0)
+
+
+class ObservedImprovement(Objective):
+    """Σ_t min(f(x_t) − min_{i<t} f(x_i), 0), the observed improvement (Chen et al., 2017, section 2.2).
+
+    For a whole episode that is the lowest value, less the first.
+    """
+
+    def __call__(self, losses: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses; see `Objective.__call__`."""
+        best = _best_so_far(losses, initial_loss)
+        return ops.sum(ops.minimum(losses - best[:-1], 0.0), axis=0)
+
+
+def _best_so_far(losses: Tensor, initial_loss: Tensor) -> Tensor:
+    """The lowest value so far, the first one among them, `[num_steps + 1, episodes]`."""
+    values = ops.concatenate([initial_loss[None], losses], axis=0)
+    return ops.associative_scan(ops.minimum, values, axis=0)

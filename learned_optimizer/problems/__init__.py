@@ -3,6 +3,7 @@
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import DatasetUnavailableError, load_images
+from learned_optimizer.problems.gaussian_process import GaussianProcess
 from learned_optimizer.problems.keras_problem import KerasProblem
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.quadratic import Quadratic
@@ -15,6 +16,7 @@ __all__ = [
     "TASKS",
     "ConvClassifier",
     "DatasetUnavailableError",
+    "GaussianProcess",
     "KerasProblem",
     "MLPClassifier",
     "NeuralArt",

@@ -2,20 +2,25 @@
 
 from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Observation, Rule
+from learned_optimizer.rules.black_box import BlackBoxLSTM, BlackBoxRule, DimensionwiseLSTM
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.preprocessing import log_and_sign, normalized_moments
-from learned_optimizer.rules.registry import HANDMADE, RULES, deserialize, serialize
+from learned_optimizer.rules.registry import BLACK_BOX, HANDMADE, RULES, deserialize, serialize
 from learned_optimizer.rules.shampoo import AdaptiveShampoo
 
 __all__ = [
+    "BLACK_BOX",
     "HANDMADE",
     "RULES",
     "Adam",
     "AdaptiveMLP",
     "AdaptiveShampoo",
+    "BlackBoxLSTM",
+    "BlackBoxRule",
     "CoordinatewiseLSTM",
+    "DimensionwiseLSTM",
     "Layout",
     "Observation",
     "Prodigy",

@@ -20,7 +20,7 @@ class Observation(NamedTuple):
     """What a rule sees of an optimizee at θ_t.
 
     Attributes:
-        gradient: The gradient ∇_t, `[num_coordinates]`.
+        gradient: The gradient ∇_t, `[num_coordinates]`; zeros for a rule that does not use it.
         theta: The point θ_t itself, `[num_coordinates]`; None for a rule that does not need it.
         loss: The loss f(θ_t) of each copy of the tensors, `[copies]`; None for a rule that does not need it. Keras
             does not tell an optimizer.
@@ -51,6 +51,8 @@ class Rule(abc.ABC):
         coordinatewise: Whether the rule treats each coordinate by itself, whatever tensor it belongs to. Such a rule
             may be called on a part of the coordinates: the optimizer takes them in blocks, and a meta-gradient may be
             estimated from some of them.
+        uses_gradient: Whether the rule looks at the gradient. The values of f are all that a rule without it is told:
+            an unroll then asks f for nothing else, and differentiates through the values themselves.
         needs: The fields of `Observation`, beside the gradient, without which the rule cannot work.
         keeps_average: Whether the rule keeps an averaged iterate x; see `average_offset`.
         num_refreshed: The number of parts at the end of the state that cost so much that they are calculated only now
@@ -58,6 +60,7 @@ class Rule(abc.ABC):
     """
 
     coordinatewise: bool = False
+    uses_gradient: bool = True
     needs: frozenset[str] = frozenset()
     keeps_average: bool = False
     num_refreshed: int = 0
@@ -168,7 +171,8 @@ def check_needs(rule: Rule, given: frozenset[str], who: str) -> None:
     """
     missing = sorted(rule.needs - given)
     if missing:
+        hint = "" if rule.uses_gradient else " It is for functions without gradients: see `black_box.minimize`."
         raise ValueError(
             f"{type(rule).__name__} needs {' and '.join(missing)} beside the gradient, which {who} does not give: it "
-            f"gives {' and '.join(sorted(given)) or 'nothing else'}."
+            f"gives {' and '.join(sorted(given)) or 'nothing else'}.{hint}"
         )

@@ -134,7 +134,7 @@ class CoordinatewiseLSTM(Rule):
         """Kernels from a normal of deviation 1/√fan-in truncated at two deviations, and zero biases."""
         generator = np.random.default_rng(seed)
         return {
-            name: np.zeros(shape, "float32") if name.endswith("bias") else _truncated_normal(generator, shape)
+            name: np.zeros(shape, "float32") if name.endswith("bias") else truncated_normal(generator, shape)
             for name, shape in self.weight_shapes.items()
         }
 
@@ -223,7 +223,8 @@ class RNNprop(CoordinatewiseLSTM):
         return {name: value for name, value in super().get_config().items() if name in names}
 
 
-def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draws of deviation 1/√fan-in, float32, from a normal truncated at two deviations."""
     values = generator.standard_normal(shape)
     while (outside := np.abs(values) > 2).any():
         values[outside] = generator.standard_normal(outside.sum())

@@ -9,6 +9,7 @@ import keras
 
 from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Rule
+from learned_optimizer.rules.black_box import BlackBoxLSTM, DimensionwiseLSTM
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.shampoo import AdaptiveShampoo
@@ -19,8 +20,11 @@ RULES: dict[str, type[Rule]] = {
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
     "RNNprop": RNNprop,
 }
+# Rules that see values only, which `minimize` uses.
+BLACK_BOX: dict[str, type[Rule]] = {"BlackBoxLSTM": BlackBoxLSTM, "DimensionwiseLSTM": DimensionwiseLSTM}
 # Rules without φ, which are not meta-trained.
 HANDMADE: dict[str, type[Rule]] = {"Adam": Adam, "Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
+EVERY: dict[str, type[Rule]] = RULES | BLACK_BOX | HANDMADE
 
 
 class UnknownRuleError(ValueError):
@@ -52,7 +56,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     if rule is None:
         bare = name.split(">")[-1] if isinstance(name, str) else name
         raise UnknownRuleError(
-            f"No rule is called {name!r}: this version has {', '.join(sorted(RULES | HANDMADE))}. "
+            f"No rule is called {name!r}: this version has {', '.join(sorted(EVERY))}. "
             "For a rule of your own, decorate its class with @keras.saving.register_keras_serializable() and import it "
             f"before loading, or load with custom_objects={{{bare!r}: the class}}."
         )
@@ -75,9 +79,8 @@ def _find(name: Any, custom_objects: Mapping[str, Any]) -> Any:
         found = keras.saving.get_registered_object(key, custom_objects)
         if found is not None:
             return found
-    known = RULES | HANDMADE
-    if name in known:
-        return known[name]
+    if name in EVERY:
+        return EVERY[name]
     # The class may have been registered, or given another package, after it was saved.
     registered = keras.saving.get_custom_objects().items()
     rules = [value for key, value in registered if key.split(">")[-1] == bare and _is_rule(value)]

@@ -15,7 +15,7 @@ from learned_optimizer.rules.layout import Layout
 from learned_optimizer.unroll.carry import Carry
 from learned_optimizer.unroll.coordinates import draw, drawn_states, num_drawn
 from learned_optimizer.unroll.parameter_groups import ParameterGroup, as_groups, part_weights, put_together
-from learned_optimizer.unroll.step import GroupRule, evaluator, make_rules, make_step, move, updates
+from learned_optimizer.unroll.step import GroupRule, evaluator, make_rules, make_step, move, sees_values_only, updates
 
 Groups = Rule | Sequence[ParameterGroup]
 
@@ -37,7 +37,7 @@ def start(problem: Problem, rule: Groups, seeds: Tensor) -> Carry:
     for group in groups:
         rule_state += group.rule.initial_state(Layout(group.shapes).times(episodes), dtype)
     step = ops.zeros((episodes,), "int32")
-    loss, gradient, problem_state = evaluator(problem)(theta, problem_state, seeds, step)
+    loss, gradient, problem_state = evaluator(problem, groups)(theta, problem_state, seeds, step)
     return Carry(theta, rule_state, loss, gradient, problem_state, seeds, step, loss)
 
 
@@ -79,8 +79,9 @@ def unroll(
     """
     groups = as_groups(problem, rule)
     episodes = carry.theta.shape[0]
+    values_only = sees_values_only(groups)
     phi = part_weights(weights, len(groups))
-    evaluate = evaluator(problem, second_derivatives)
+    evaluate = evaluator(problem, groups, second_derivatives)
     drawn = draw(carry, groups, coordinate_fraction) if coordinate_fraction < 1 else []
     part_rules = [
         GroupRule(group, episodes, remat=remat, drawn=num_drawn(group, coordinate_fraction))
@@ -101,7 +102,7 @@ def unroll(
             update, part_state[k] = part_rule(*seen, part_state[k], phi[k])
             part_theta[k] += update
             loss = _differentiable(loss, part_theta[k], part.weight * part.take(gradient))
-        if not drawn and not second_derivatives:
+        if not drawn and not second_derivatives and not values_only:
             loss = _differentiable(loss, carry.theta, gradient)
         return (carry, part_theta, part_state), loss
 
@@ -137,7 +138,7 @@ def advance(
     """
     groups = as_groups(problem, rule)
     rules = make_rules(groups, carry.theta.shape[0], perturbed=perturbed)
-    evaluate = evaluator(problem)
+    evaluate = evaluator(problem, groups)
     next_of = make_step(groups, rules, part_weights(weights, len(groups)), evaluate)
 
     def step(before: Carry) -> tuple[Carry, Tensor]:
@@ -177,7 +178,7 @@ def follow(
     """
     every = [*groups, teacher]
     rules = make_rules(every, carry.theta.shape[0])
-    evaluate = evaluator(problem)
+    evaluate = evaluator(problem, every)
     phi = [*part_weights(weights, len(groups)), {}]
 
     def step(carry: Carry) -> tuple[Carry, Tensor]:

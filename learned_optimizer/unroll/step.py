@@ -129,19 +129,31 @@ def updates(
     return found, rule_state
 
 
-def evaluator(problem: Problem, second_derivatives: bool = False) -> Callable[..., tuple[Tensor, Tensor, Nest]]:
-    """A function of (θ, problem state, seeds, step, validation) that gives f(θ), ∇f(θ) and the next problem states.
+def evaluator(
+    problem: Problem, groups: Sequence[ParameterGroup], second_derivatives: bool = False
+) -> Callable[..., tuple[Tensor, Tensor, Nest]]:
+    """The oracle: a function of (θ, problem state, seeds, step, validation).
 
-    They are `[episodes]` and `[episodes, num_coordinates]`; it is traced once for all steps.
+    It gives f(θ), `[episodes]`, ∇f(θ), `[episodes, num_coordinates]`, and the next problem states; it is traced once
+    for all steps. Rules that use no gradient are given zeros in its place, and f(θ) and the problem states have a
+    derivative in θ then.
 
     Args:
         problem: The distribution of optimizees.
+        groups: The rules that ask.
         second_derivatives: Whether ∇f(θ) has a derivative in θ.
     """
-    return backend.subroutine(functools.partial(_evaluate, problem, second_derivatives))
+    if sees_values_only(groups):
+        return backend.subroutine(functools.partial(_values, problem))
+    return backend.subroutine(functools.partial(_values_and_gradients, problem, second_derivatives))
 
 
-def _evaluate(
+def sees_values_only(groups: Sequence[ParameterGroup]) -> bool:
+    """Whether no rule uses the gradient."""
+    return not any(group.rule.uses_gradient for group in groups)
+
+
+def _values_and_gradients(
     problem: Problem,
     second_derivatives: bool,
     theta: Tensor,
@@ -153,15 +165,25 @@ def _evaluate(
     data = batches(problem, seeds, step, validation)
     point = theta if second_derivatives else ops.stop_gradient(theta)
 
-    def f(point: Tensor, state: Nest, data: Nest) -> tuple[Tensor, Nest]:
-        return problem.loss(problem.unflatten(point), state, data)
-
     # Differentiated in each episode: were the map differentiated, XLA would compile it anew for every φ and seed.
     def evaluate(episode: Any) -> tuple[Tensor, Tensor, Nest]:
-        (loss, state), gradient = backend.value_and_grad(f)(*episode)
+        (loss, state), gradient = backend.value_and_grad(functools.partial(_loss, problem))(*episode)
         return loss, gradient, state
 
     return backend.map_episodes(evaluate, (point, state, data), problem.vectorized)
+
+
+def _values(
+    problem: Problem, theta: Tensor, state: Nest, seeds: Tensor, step: Tensor, validation: bool = False
+) -> tuple[Tensor, Tensor, Nest]:
+    data = batches(problem, seeds, step, validation)
+    asked = (theta, state, data)
+    loss, state = backend.map_episodes(lambda episode: _loss(problem, *episode), asked, problem.vectorized)
+    return loss, ops.zeros_like(theta), state
+
+
+def _loss(problem: Problem, theta: Tensor, state: Nest, data: Nest) -> tuple[Tensor, Nest]:
+    return problem.loss(problem.unflatten(theta), state, data)
 
 
 def move(

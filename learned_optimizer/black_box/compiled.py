@@ -1,0 +1,41 @@
+"""A rule's function as a program of the backend that Keras runs on, from arrays to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from learned_optimizer.rules.base import State, Weights
+from learned_optimizer.rules.black_box import BlackBoxRule, Told
+
+Propose = Callable[[Told, State, Weights], tuple[np.ndarray, State]]
+
+
+def compiled(rule: BlackBoxRule) -> Propose:
+    """`rule.propose`, compiled where the backend compiles, of a result in NumPy and a state in tensors."""
+    propose = _jit(rule.propose)
+
+    def call(told: Told, state: State, weights: Weights) -> tuple[np.ndarray, State]:
+        arrays = Told(*(ops.convert_to_tensor(np.asarray(part, "float32")) for part in told))
+        proposed, state = propose(arrays, state, dict(weights))
+        return ops.convert_to_numpy(proposed), state
+
+    return call
+
+
+def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import torch
+
+    return torch.no_grad()(function)

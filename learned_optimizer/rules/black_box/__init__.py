@@ -1,0 +1,7 @@
+"""Rules that see values only, for `minimize`."""
+
+from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
+from learned_optimizer.rules.black_box.dimensionwise import DimensionwiseLSTM
+from learned_optimizer.rules.black_box.lstm import BlackBoxLSTM
+
+__all__ = ["BlackBoxLSTM", "BlackBoxRule", "DimensionwiseLSTM", "Told"]

@@ -1,0 +1,12 @@
+import numpy as np
+import pytest
+
+from learned_optimizer import Preset
+from learned_optimizer.rules import BLACK_BOX
+
+
+@pytest.fixture(params=BLACK_BOX.values(), ids=BLACK_BOX.keys())
+def preset(request):
+    """A preset of each rule that sees values, with a random φ whose biases are not 0."""
+    rule, generator = request.param(hidden_size=6), np.random.default_rng(0)
+    return Preset(rule, {name: generator.normal(size=shape) for name, shape in rule.weight_shapes.items()})
