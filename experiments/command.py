@@ -22,6 +22,7 @@ def define_flags() -> None:
 
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
+    from experiments.black_box import BLACK_BOX, WITH_MODEL, run_black_box, run_with_model
     from experiments.calibration import CALIBRATION, run_calibration
     from experiments.definitions import EXPERIMENTS, TRAINING
     from experiments.headroom import HEADROOM, run_headroom
@@ -30,7 +31,13 @@ def main(names: list[str]) -> None:
     from learned_optimizer import presets
 
     values = flags.FLAGS
-    measurements = {CALIBRATION: run_calibration, HEADROOM: run_headroom, PARTS: run_parts}
+    measurements = {
+        BLACK_BOX: run_black_box,
+        WITH_MODEL: run_with_model,
+        CALIBRATION: run_calibration,
+        HEADROOM: run_headroom,
+        PARTS: run_parts,
+    }
     unknown = set(names) - set(EXPERIMENTS) - {"list", "report"} - set(measurements)
     if not names or unknown:
         raise CommandError(

@@ -13,12 +13,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "learned_optimizer"
 # What the plain installation serves.
-LIGHT = ("__init__.py", "files.py", "optimizer", "presets", "rules")
+LIGHT = ("__init__.py", "black_box", "files.py", "optimizer", "presets", "rules")
+# For the plot of a result alone, and modules that nothing else imports.
+IF_WANTED = {"matplotlib"}
+OTHERS = ("keras-tuner", "optuna", "comparison")
+ADAPTERS = {"keras_tuner.py", "optuna.py"}
 BACKENDS = {"tensorflow", "jax", "torch"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "absl": "absl-py",
+    "keras_tuner": "keras-tuner",
     "sklearn": "scikit-learn",
+    "skopt": "scikit-optimize",
     "tensorflow_datasets": "tensorflow-datasets",
 }
 
@@ -33,6 +39,7 @@ sys.modules.update(dict.fromkeys({BLOCKED}))  # To import one of them fails, as 
 import keras
 import numpy as np
 from learned_optimizer import LearnedOptimizer, SwapAverageWeights, presets
+from learned_optimizer.black_box import Float, minimize
 
 assert keras.backend.backend() == "jax"
 assert "mnist" in presets.list()
@@ -41,6 +48,7 @@ model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
 model.compile(LearnedOptimizer(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 losses = model.fit(x, y, epochs=3, verbose=0, validation_data=(x, y), callbacks=[SwapAverageWeights()]).history["loss"]
 assert losses[-1] < losses[0]
+assert minimize(lambda p: p["x"] ** 2, {{"x": Float(-1, 2)}}, 8, verbose=0).value < 1
 model.optimizer.summary(print_fn=lambda line: None)
 model.save(sys.argv[1])
 again = keras.models.load_model(sys.argv[1])
@@ -76,13 +84,15 @@ def test_the_light_part_imports_what_the_plain_installation_brings(setup):
     installed = requirements(setup["options"]["install_requires"])
     assert installed == {"keras", "numpy", "safetensors"}
     files = [file for name in LIGHT for file in [PACKAGE / name, *(PACKAGE / name).rglob("*.py")] if file.is_file()]
+    files = [file for file in files if file.name not in ADAPTERS]
     assert len(files) > 20
-    assert set().union(*map(imports, files)) <= installed | BACKENDS
+    assert set().union(*map(imports, files)) <= installed | BACKENDS | IF_WANTED
 
 
 def test_meta_training_brings_what_the_package_imports(setup):
     extras = setup["options.extras_require"]
-    installed = requirements(setup["options"]["install_requires"]) | requirements(extras["meta-training"])
+    every = (setup["options"]["install_requires"], *(extras[name] for name in ("meta-training", *OTHERS)))
+    installed = set().union(*map(requirements, every))
     assert "learned-optimizer[tensorflow]" in installed
     imported = set().union(*map(imports, PACKAGE.rglob("*.py")))
     assert {"pandas", "absl-py", "tensorflow-datasets"} <= imported

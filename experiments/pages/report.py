@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments import calibration, headroom, parts
+from experiments import black_box, calibration, headroom, parts
 from experiments.definitions.catalogue import EXPERIMENTS
 from experiments.experiment import Experiment
 from experiments.outcomes.figures import plot_beside_adam
@@ -72,6 +72,9 @@ def write_report(results: Path, pictures: bool = True) -> Path:
         if (results / name / f"{name}.csv").exists():
             _write(results / name / PAGE, describe(pd.read_csv(results / name / f"{name}.csv")))
             sections.append(f"\n[{name}]({name}/{PAGE}): {subject}.\n")
+    if (results / black_box.BLACK_BOX / "run.json").exists():
+        _write(results / black_box.BLACK_BOX / PAGE, black_box.page(results / black_box.BLACK_BOX))
+        sections.append(f"\n[black-box](black-box/{PAGE}): functions that are known by their values alone.\n")
     panels = {"quadratics": results / "quadratic", "MNIST": results / "mnist"}
     if all((folder / EPISODES).exists() for folder in panels.values()):
         if pictures:

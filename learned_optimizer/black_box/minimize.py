@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from learned_optimizer.black_box.optimizer import DEFAULT, BlackBoxOptimizer, Evaluation
+from learned_optimizer.black_box.optimizer import BlackBoxOptimizer, Evaluation
 from learned_optimizer.black_box.space import Dimension, Parameters, Space
+from learned_optimizer.presets.library import BLACK_BOX
 from learned_optimizer.presets.preset import Preset
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Result:
 
     Attributes:
         parameters: The parameters with the lowest value.
-        value: That value.
+        value: The lowest value.
         evaluations: All evaluations, in the order in which they ended; pass them to `minimize` to go on.
     """
 
@@ -70,7 +71,7 @@ def minimize(
     num_evaluations: int,
     *,
     parallel: int = 1,
-    preset: str | Path | Preset = DEFAULT,
+    preset: str | Path | Preset = BLACK_BOX,
     seed: int = 0,
     evaluations: Iterable[tuple[Mapping[str, Any], float]] = (),
     callback: Callable[[Evaluation], Any] | None = None,

@@ -13,20 +13,18 @@ from keras import ops
 
 from learned_optimizer.black_box.compiled import compiled
 from learned_optimizer.black_box.space import Dimension, Parameters, Space
-from learned_optimizer.presets.library import load
+from learned_optimizer.presets.library import BLACK_BOX, load
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.rules.black_box import BlackBoxRule, Told
 from learned_optimizer.rules.layout import Layout
-
-DEFAULT = "black-box"
 
 
 class Evaluation(NamedTuple):
     """A result.
 
     Attributes:
-        parameters: What the function was called with, by name.
-        value: What it gave; NaN if it failed.
+        parameters: The parameters that the function was called with, by name.
+        value: The value that it gave; NaN if it failed.
     """
 
     parameters: Parameters
@@ -65,7 +63,7 @@ class BlackBoxOptimizer:
     def __init__(
         self,
         space: Space | Mapping[str, Dimension | tuple[float, float]],
-        preset: str | Path | Preset = DEFAULT,
+        preset: str | Path | Preset = BLACK_BOX,
         *,
         seed: int = 0,
         evaluations: Iterable[tuple[Mapping[str, Any], float]] = (),
@@ -76,7 +74,7 @@ class BlackBoxOptimizer:
         if not isinstance(rule, BlackBoxRule):
             raise ValueError(
                 f"{type(rule).__name__} needs gradients: it is for `LearnedOptimizer`. A preset for functions without "
-                f"gradients is {DEFAULT!r}."
+                f"gradients is {BLACK_BOX!r}."
             )
         self._weights = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
         generator = np.random.default_rng(seed)
@@ -116,8 +114,8 @@ class BlackBoxOptimizer:
         """Takes a result, of parameters that were asked for or of others.
 
         Args:
-            parameters: What the function was called with.
-            value: What it gave; NaN or infinite if it failed.
+            parameters: The parameters that the function was called with.
+            value: The value that it gave; NaN or infinite if it failed.
 
         Raises:
             ValueError: If the parameters are not of the space, or the value is no number.

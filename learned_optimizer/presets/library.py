@@ -8,18 +8,22 @@ from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
 
 FOLDER = Path(__file__).parent / "data"
 DEFAULT = "general"
+# The name of the default among presets of rules that see values only, and the beginning of those of the others.
+BLACK_BOX = "black-box"
 # Names that presets had in earlier versions.
 FORMER_NAMES = {"general-fast": "hand-designed", "general-next": "general"}
 
 
-def names() -> list[str]:
-    """The names of the shipped presets."""
-    return sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG}"))
+def names(black_box: bool = False) -> list[str]:
+    """The names of the shipped presets for `LearnedOptimizer`; or of those for `black_box.minimize`."""
+    shipped = sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG}"))
+    return [name for name in shipped if name.startswith(BLACK_BOX) == black_box]
 
 
 def descriptions() -> dict[str, str]:
     """The name of each shipped preset, with a line on what it was meta-trained on."""
-    return {name: Preset.load(FOLDER / name).card.get("description", "") for name in names()}
+    every = [*names(), *names(black_box=True)]
+    return {name: Preset.load(FOLDER / name).card.get("description", "") for name in every}
 
 
 def load(preset: str | Path) -> Preset:
@@ -37,11 +41,12 @@ def locate(preset: str | Path) -> Path:
     Raises:
         PresetError: If there is none.
     """
-    if isinstance(preset, str) and (name := FORMER_NAMES.get(preset, preset)) in names():
+    every = [*names(), *names(black_box=True)]
+    if isinstance(preset, str) and (name := FORMER_NAMES.get(preset, preset)) in every:
         return FOLDER / name
     if folder := _preset_in(Path(preset)):
         return folder
-    message = f"There is no preset {str(preset)!r}: neither among {names()}, nor a folder with a {CONFIG}."
+    message = f"There is no preset {str(preset)!r}: neither among {every}, nor a folder with a {CONFIG}."
     if runs := _presets_of_runs(Path(preset)):
         message += f" It has several runs; name one of them, such as {str(runs[0])!r}."
     raise PresetError(message)

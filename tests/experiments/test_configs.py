@@ -37,11 +37,13 @@ def test_a_config_builds_its_meta_training(name):
         return
     lengths = trainer.curriculum.lengths
     rounds = configuration.settings["epochs"] * configuration.settings["rounds_per_epoch"]
-    assert schedule["config"]["decay_steps"] == rounds * (lengths[-1] // trainer.estimator.unroll_length)
+    unrolls = lengths[-1] // trainer.estimator.num_steps(lengths[-1])
+    assert schedule["config"]["decay_steps"] == rounds * unrolls
 
 
 def test_every_config_is_of_a_preset_or_an_experiment_or_a_start_of_one():
     made = {name for experiment in EXPERIMENTS.values() for name in experiment.optimizers()} | set(presets.names())
+    made |= set(presets.names(black_box=True))
     made &= set(TRAINING)
     while starts := {initial for name in made if (initial := initial_of(name)) and initial not in made}:
         assert starts <= set(TRAINING)

@@ -175,7 +175,7 @@ def test_of_a_folder_of_several_runs_one_is_to_be_named(preset, tmp_path):
         presets.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", presets.names())
+@pytest.mark.parametrize("name", [*presets.names(), *presets.names(black_box=True)])
 def test_shipped_presets_can_be_loaded_and_say_what_they_are(name):
     preset = presets.load(name)
     assert presets.list()[name] == preset.card["description"] != ""

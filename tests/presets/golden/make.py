@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import safetensors.numpy
 
-from learned_optimizer import LearnedOptimizer
+from learned_optimizer import LearnedOptimizer, presets
+from learned_optimizer.black_box import minimize
 from tests.presets.golden import function
 
 FILE = Path(__file__).parent / "trajectories.safetensors"
@@ -37,6 +38,17 @@ def trajectory(preset: str) -> np.ndarray:
     return np.stack(path)
 
 
+def points(preset: str) -> np.ndarray:
+    """The points that a rule that sees values only evaluates a bowl at, `[5, 2]`."""
+
+    def bowl(parameters: dict[str, float]) -> float:
+        return (parameters["x"] - 0.3) ** 2 + 2 * (parameters["y"] - 0.7) ** 2
+
+    space = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
+    found = minimize(bowl, space, function.NUM_STEPS // function.EVERY, preset=preset, verbose=0)
+    return np.array([list(evaluation.parameters.values()) for evaluation in found.evaluations], "float32")
+
+
 def _flat(variables) -> np.ndarray:
     return np.concatenate([keras.ops.convert_to_numpy(keras.ops.stop_gradient(v)).ravel() for v in variables])
 
@@ -44,7 +56,9 @@ def _flat(variables) -> np.ndarray:
 def main() -> None:
     """Writes the trajectories of the presets that are named into the file."""
     recorded = safetensors.numpy.load_file(FILE)
-    safetensors.numpy.save_file(recorded | {name: trajectory(name) for name in sys.argv[1:]}, FILE)
+    of_values = presets.names(black_box=True)
+    made = {name: points(name) if name in of_values else trajectory(name) for name in sys.argv[1:]}
+    safetensors.numpy.save_file(recorded | made, FILE)
 
 
 if __name__ == "__main__":

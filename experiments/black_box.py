@@ -1,0 +1,184 @@
+"""Functions that are known by their values alone: `black-box` against what people pick, evaluation by evaluation."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from learned_optimizer import presets
+from learned_optimizer.black_box import BlackBoxOptimizer, Space
+from learned_optimizer.evaluation import markdown
+from learned_optimizer.evaluation.black_box import BLACK_BOX_BASELINES, BLACK_BOX_TASKS, search
+from learned_optimizer.evaluation.statistics import half_width, ratio_of_means
+from learned_optimizer.files import replaced_file
+
+BLACK_BOX = "black-box"
+# The same with Bayesian optimization alone, which takes hours.
+WITH_MODEL = "black-box-gp-ei"
+# Evaluations after which the lowest value is noted.
+COUNTS = (5, 10, 20, 50, 100)
+SEEDS, EXPENSIVE_SEEDS, EXPENSIVE_EVALUATIONS = 100, 10, 20
+MODEL_SEEDS = 20
+PARALLEL = 5
+FIVE_AT_A_TIME = f", {PARALLEL} at a time"
+RANDOM, MODEL = "random search", "GP-EI"
+MILLISECONDS = "milliseconds"
+
+
+def run_with_model(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
+    """Runs Bayesian optimization on all tasks but the expensive one, with fewer seeds; see `run_black_box`."""
+    _run(folder.parent / BLACK_BOX, commit, smoke, [MODEL])
+
+
+def run_black_box(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
+    """Runs presets and baselines on all tasks; of baselines the runs that are recorded are kept.
+
+    Bayesian optimization is not among them: see `run_with_model`.
+
+    Args:
+        folder: Folder for the results: a table for each task, and a page.
+        commit: Commit of the code, for the record.
+        smoke: Whether to run two seeds of two tasks with a few evaluations only.
+    """
+    _run(folder, commit, smoke, [*presets.names(black_box=True), *BLACK_BOX_BASELINES][:-1])
+
+
+def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -> None:
+    cheap = [name for name, task in BLACK_BOX_TASKS.items() if not task.expensive]
+    names = ["branin", "svm"] if smoke else cheap if optimizers == [MODEL] else list(BLACK_BOX_TASKS)
+    workers = 1 if smoke else os.cpu_count()
+    # JAX does not go on in a process that was forked.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        for name in pool.map(functools.partial(_run_task, folder, smoke, optimizers), names):
+            print(f"  {name}", flush=True)
+    record = {"command": f"python -m experiments {BLACK_BOX}", "commit": commit, "presets": _fingerprints()}
+    with replaced_file(folder / "run.json") as path:
+        path.write_text(json.dumps(record, indent=2) + "\n")
+    with replaced_file(folder / "README.md") as path:
+        path.write_text(page(folder))
+    print(f"Written: {folder}")
+
+
+def _fingerprints() -> dict[str, str]:
+    return {name: presets.load(name).fingerprint for name in presets.names(black_box=True)}
+
+
+def _run_task(folder: Path, smoke: bool, optimizers: list[str], name: str) -> str:
+    """Runs optimizers on a task, and writes their table after each of them."""
+    task = BLACK_BOX_TASKS[name]
+    seeds = range(2 if smoke else EXPENSIVE_SEEDS if task.expensive else SEEDS)
+    seeds = seeds[:MODEL_SEEDS] if optimizers == [MODEL] else seeds
+    number = 6 if smoke else EXPENSIVE_EVALUATIONS if task.expensive else COUNTS[-1]
+    functions = [task.function(seed) for seed in seeds]
+    file = folder / f"{name}.csv"
+    kept = pd.read_csv(file) if file.exists() else pd.DataFrame({"optimizer": []})
+    table = kept[kept["optimizer"].isin(BLACK_BOX_BASELINES) | (optimizers == [MODEL])]
+    for label, make, parallel in _optimizers(task.space, optimizers):
+        if (table["optimizer"] == label).sum() == len(functions):
+            continue
+        rows = []
+        for seed, (function, minimum) in zip(seeds, functions, strict=True):
+            found = search(make(task.space, seed), function, number, parallel)
+            lowest = np.fmin.accumulate(found.values) - (0.0 if np.isnan(minimum) else minimum)
+            noted = {str(count): lowest[count - 1] for count in COUNTS if count <= number}
+            rows.append({"optimizer": label, "seed": seed, **noted, MILLISECONDS: found.milliseconds})
+        table = pd.concat([table[table["optimizer"] != label], pd.DataFrame(rows)], ignore_index=True)
+        with replaced_file(file) as path:
+            table.to_csv(path, index=False, float_format="%.4g")
+    return name
+
+
+def _optimizers(space: Space, names: list[str]) -> list[tuple[str, Callable[[Space, int], Any], int]]:
+    """Label, what makes it, and proposals at a time of each optimizer for a space."""
+    found: list[tuple[str, Callable[[Space, int], Any], int]] = []
+    for name in names:
+        if name in BLACK_BOX_BASELINES:
+            found.append((name, BLACK_BOX_BASELINES[name], 1))
+            continue
+        dimensions = getattr(presets.load(name).rule, "num_dimensions", len(space))
+        if dimensions == len(space):
+            make = _learned(name)
+            found += [(name, make, 1), (f"{name}{FIVE_AT_A_TIME}", make, PARALLEL)]
+    return found
+
+
+def _learned(name: str) -> Callable[[Space, int], BlackBoxOptimizer]:
+    return lambda space, seed: BlackBoxOptimizer(space, name, seed=seed)
+
+
+def page(folder: Path) -> str:
+    """The page of the experiment, from its tables."""
+    lines = [
+        f"# {BLACK_BOX}",
+        "",
+        "The lowest value after so many evaluations, less the minimum where that is known (simple regret): the mean",
+        f"over {SEEDS} seeds, {EXPENSIVE_SEEDS} of `network` and {MODEL_SEEDS} of {MODEL}, ± half its 95 % interval.",
+        "On Gaussian processes a seed is a function; elsewhere it is that of the optimizer, and of data or start where",
+        "the task has some.",
+        "*Rank* is that of the mean among optimizers that make one proposal at a time. *To GP-EI* and *to random",
+        "search* are ratios of means with a 95 % interval, after the last evaluation; where a minimum is not known",
+        "they are of values. Milliseconds are those of a proposal, `ask` and `tell` together, the median.",
+        "",
+        f"    python -m experiments {BLACK_BOX} {WITH_MODEL}",
+        "",
+    ]
+    for name, task in BLACK_BOX_TASKS.items():
+        if (folder / f"{name}.csv").exists():
+            lines += [f"## {name}", "", f"{task.kind}, {len(task.space)} parameters.", ""]
+            lines += [_table(pd.read_csv(folder / f"{name}.csv")), ""]
+    return "\n".join(lines)
+
+
+def _table(runs: pd.DataFrame) -> str:
+    counts = [str(count) for count in COUNTS if str(count) in runs]
+    of = {label: rows.sort_values("seed") for label, rows in runs.groupby("optimizer", sort=False)}
+    last = {label: rows.set_index("seed")[counts[-1]] for label, rows in of.items()}
+    ranked = sorted((label for label in of if not label.endswith(FIVE_AT_A_TIME)), key=lambda label: last[label].mean())
+    rows = []
+    for label in sorted(of, key=lambda label: last[label].mean()):
+        cells = [label if label in BLACK_BOX_BASELINES else f"**{label}**"]
+        cells += [_mean(of[label][count].to_numpy()) for count in counts]
+        cells.append(str(ranked.index(label) + 1) if label in ranked else "")
+        cells += [_ratio(last, label, other) for other in (MODEL, RANDOM)]
+        rows.append([*cells, f"{of[label][MILLISECONDS].median():.2g}"])
+    return markdown.table(["optimizer", *counts, "rank", f"to {MODEL}", f"to {RANDOM}", "ms"], rows)
+
+
+def _mean(values: np.ndarray) -> str:
+    return f"{values.mean():.3g} ± {float(half_width(values)):.1g}"
+
+
+def _ratio(last: dict[str, pd.Series], label: str, other: str) -> str:
+    """The ratio of means with its interval over the seeds that both have; nothing where a mean is not positive."""
+    if other not in last or other == label:
+        return ""
+    both = pd.concat([last[label], last[other]], axis=1, join="inner").to_numpy()
+    return "" if both.mean(axis=0).min() <= 0 else ratio_of_means(both[:, 0], both[:, 1]).text(2)
+
+
+def ranks(folder: Path, kind: str, counts: Sequence[int] = (20, 50, 100)) -> pd.DataFrame:
+    """The rank of each optimizer's mean on each task of a kind, after each number of evaluations."""
+    rows = []
+    for name, task in BLACK_BOX_TASKS.items():
+        if task.kind != kind or not (folder / f"{name}.csv").exists():
+            continue
+        runs = pd.read_csv(folder / f"{name}.csv")
+        runs = runs[~runs["optimizer"].str.endswith(FIVE_AT_A_TIME)]
+        for count in counts:
+            if str(count) in runs:
+                means = runs.groupby("optimizer")[str(count)].mean().rank()
+                rows += [
+                    {"task": name, "evaluations": count, "optimizer": label, "rank": rank}
+                    for label, rank in means.items()
+                ]
+    return pd.DataFrame(rows)

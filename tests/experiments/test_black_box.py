@@ -1,0 +1,65 @@
+"""The experiment on functions that are known by their values alone."""
+
+import pandas as pd
+import pytest
+
+from experiments.black_box import page, ranks, run_black_box
+
+
+def rows(label, scale, seeds=8):
+    return [
+        {
+            "optimizer": label,
+            "seed": seed,
+            "20": 2 * scale * (1 + seed % 3),
+            "100": scale * (1 + seed % 3),
+            "milliseconds": 1.0,
+        }
+        for seed in range(seeds)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    table = pd.DataFrame(
+        [
+            *rows("black-box", 1.0),
+            *rows("black-box, 5 at a time", 1.1),
+            *rows("random search", 4.0),
+            *rows("GP-EI", 0.5, 4),
+        ]
+    )
+    table.to_csv(tmp_path / "branin.csv", index=False)
+    return tmp_path
+
+
+def test_the_page_has_means_ranks_and_ratios_over_common_seeds(folder):
+    lines = [line for line in page(folder).splitlines() if line.startswith("|")]
+    cells = {line.split("|")[1].strip(" *"): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines}
+    assert cells["optimizer"] == ["20", "100", "rank", "to GP-EI", "to random search", "ms"]
+    assert cells["black-box"][2:5] == ["2", "2.00 [2.00, 2.00]", "0.25 [0.25, 0.25]"]
+    assert cells["black-box, 5 at a time"][2] == ""
+    assert cells["black-box"][1].startswith("1.88 ±")
+    assert cells["GP-EI"][2:4] == ["1", ""] and cells["random search"][4] == ""
+
+
+def test_ranks_are_of_means_among_those_that_make_one_proposal_at_a_time(folder):
+    table = ranks(folder, "test function")
+    assert set(table["evaluations"]) == {20, 100}
+    assert table.set_index(["optimizer", "evaluations"])["rank"].to_dict() == {
+        (label, count): rank
+        for count in (20, 100)
+        for label, rank in (("GP-EI", 1), ("black-box", 2), ("random search", 3))
+    }
+
+
+def test_a_smoke_run_leaves_tables_and_a_page_and_keeps_what_is_there(tmp_path):
+    run_black_box(tmp_path, smoke=True)
+    first = pd.read_csv(tmp_path / "branin.csv")
+    assert {"black-box", "black-box, 5 at a time", "TPE", "CMA-ES", "Sobol", "random search"} == set(first["optimizer"])
+    first.loc[first["optimizer"] == "TPE", "5"] = 123.0
+    first.to_csv(tmp_path / "branin.csv", index=False)
+    run_black_box(tmp_path, smoke=True)
+    again = pd.read_csv(tmp_path / "branin.csv")
+    assert (again.loc[again["optimizer"] == "TPE", "5"] == 123.0).all()
+    assert "## branin" in (tmp_path / "README.md").read_text()
