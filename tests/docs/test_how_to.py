@@ -16,8 +16,12 @@ sys.path.insert(0, str(FOLDER))
 measure = importlib.import_module("measure")
 
 PAGES = sorted(path.name for path in FOLDER.glob("*.md"))
-# Keras stores variables by np.array, of which NumPy 2 warns.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+# Keras stores variables by np.array, of which NumPy 2 warns; Keras Tuner calls what Python has
+# renamed.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{message}:DeprecationWarning")
+    for message in ("__array__ implementation", "currentThread", "getName")
+]
 
 
 def build() -> keras.Model:
