@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,14 @@ from learned_optimizer.rules.base import State, Weights
 from learned_optimizer.rules.black_box import BlackBoxRule, Told
 
 Propose = Callable[[Told, State, Weights], tuple[np.ndarray, State]]
+# Programs by the type of a rule and its configuration, since to compile one takes seconds.
+_PROGRAMS: dict[tuple[type[BlackBoxRule], str], Callable[..., Any]] = {}
 
 
 def compiled(rule: BlackBoxRule) -> Propose:
     """`rule.propose`, compiled where the backend compiles, of a result in NumPy and a state in tensors."""
-    propose = _jit(rule.propose)
+    key = type(rule), json.dumps(rule.get_config(), sort_keys=True)
+    propose = _PROGRAMS.setdefault(key, _jit(rule.propose))
 
     def call(told: Told, state: State, weights: Weights) -> tuple[np.ndarray, State]:
         arrays = Told(*(ops.convert_to_tensor(np.asarray(part, "float32")) for part in told))
@@ -31,7 +35,7 @@ def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function)
+        return tf.function(function, jit_compile=True, autograph=False)
     if keras.backend.backend() == "jax":
         import jax
 

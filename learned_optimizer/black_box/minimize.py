@@ -112,7 +112,7 @@ def minimize(
     for name, number in {"num_evaluations": num_evaluations, "parallel": parallel}.items():
         if isinstance(number, bool) or number != int(number) or number < 1:
             raise ValueError(f"`{name}` must be a positive integer. Received: {number!r}")
-    optimizer = BlackBoxOptimizer(space, preset, seed=seed, evaluations=evaluations)
+    optimizer = BlackBoxOptimizer(space, preset, seed=seed, evaluations=evaluations, num_evaluations=num_evaluations)
     progress = keras.utils.Progbar(num_evaluations, verbose=verbose, stateful_metrics=["best"])
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
         running: dict[concurrent.futures.Future[float], Parameters] = {}

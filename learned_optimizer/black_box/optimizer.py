@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.black_box.compiled import compiled
+from learned_optimizer.black_box.compiled import Propose, compiled
 from learned_optimizer.black_box.space import Dimension, Parameters, Space
 from learned_optimizer.presets.library import BLACK_BOX, load
 from learned_optimizer.presets.preset import Preset
+from learned_optimizer.rules.base import State
 from learned_optimizer.rules.black_box import BlackBoxRule, Told
 from learned_optimizer.rules.layout import Layout
 
@@ -51,6 +52,8 @@ class BlackBoxOptimizer:
         preset: The name of a shipped preset of a rule that sees values, the folder of another, or a `Preset`.
         seed: Integer seed. It turns the cube that the rule works in, and moves the sequence that it explores with.
         evaluations: Earlier results, pairs of parameters and value, from which to go on.
+        num_evaluations: The number of evaluations to prepare for: a rule that keeps all results, as that of the default
+            preset does, otherwise makes more room after 32 of them, 64, and so on, and is compiled anew each time.
 
     Attributes:
         evaluations: All results so far, in the order in which they were told.
@@ -67,6 +70,7 @@ class BlackBoxOptimizer:
         *,
         seed: int = 0,
         evaluations: Iterable[tuple[Mapping[str, Any], float]] = (),
+        num_evaluations: int = 1,
     ) -> None:
         self.space = space if isinstance(space, Space) else Space(space)
         preset = preset if isinstance(preset, Preset) else load(preset)
@@ -80,8 +84,10 @@ class BlackBoxOptimizer:
         generator = np.random.default_rng(seed)
         self._order = generator.permutation(len(self.space))
         self._turned = generator.random(len(self.space)) < 0.5
-        self._state = rule.own_initial_state(Layout([(len(self.space),)]), seed=seed)
-        self._propose = compiled(rule)
+        self._rule, self._seed = rule, seed
+        self._history: list[Told] = []
+        self._state: State = ()
+        self._make_room(num_evaluations)
         self._untold: collections.deque[_Result] = collections.deque()
         self._in_the_air: list[Parameters] = []
         self._begun = False
@@ -145,11 +151,28 @@ class BlackBoxOptimizer:
             result = self._untold.popleft() if self._untold else nothing
             x, y = self._turn(result.point)[self._order], result.value
             seen = Told(x[None], np.array([0.0 if y is None else y]), np.array([float(y is not None)]))
-            proposed, self._state = self._propose(seen, self._state, self._weights)
+            proposed = self._told(seen)
             told = result.asked or not self._untold
         point = np.empty(len(self.space))
         point[self._order] = np.clip(proposed[0].astype(float), 0, 1)
         return self._turn(point)
+
+    def _told(self, seen: Told) -> np.ndarray:
+        """The rule's proposal after a result, `[1, num_dimensions]`, in its cube."""
+        self._history.append(seen)
+        if len(self._history) > self._room:
+            self._make_room(len(self._history))
+            for earlier in self._history[:-1]:
+                _, self._state = self._propose(earlier, self._state, self._weights)
+        proposed, self._state = self._propose(seen, self._state, self._weights)
+        return proposed
+
+    def _make_room(self, num_results: int) -> None:
+        """Begins again with a state that has room for so many results, or more."""
+        rule = self._rule.with_room(num_results)
+        self._room = rule.capacity
+        self._state = rule.own_initial_state(Layout([(len(self.space),)]), seed=self._seed)
+        self._propose: Propose = compiled(rule)
 
     def _turn(self, point: np.ndarray) -> np.ndarray:
         return np.where(self._turned, 1 - point, point)

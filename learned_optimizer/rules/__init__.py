@@ -2,7 +2,7 @@
 
 from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Observation, Rule
-from learned_optimizer.rules.black_box import BlackBoxLSTM, BlackBoxRule, DimensionwiseLSTM
+from learned_optimizer.rules.black_box import BlackBoxLSTM, BlackBoxRule, DimensionwiseLSTM, Surrogate
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
@@ -27,6 +27,7 @@ __all__ = [
     "RNNprop",
     "Rule",
     "ScheduleFree",
+    "Surrogate",
     "deserialize",
     "log_and_sign",
     "normalized_moments",

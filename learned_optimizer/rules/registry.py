@@ -9,7 +9,7 @@ import keras
 
 from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Rule
-from learned_optimizer.rules.black_box import BlackBoxLSTM, DimensionwiseLSTM
+from learned_optimizer.rules.black_box import BlackBoxLSTM, DimensionwiseLSTM, Surrogate
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.shampoo import AdaptiveShampoo
@@ -21,7 +21,11 @@ RULES: dict[str, type[Rule]] = {
     "RNNprop": RNNprop,
 }
 # Rules that see values only, which `minimize` uses.
-BLACK_BOX: dict[str, type[Rule]] = {"BlackBoxLSTM": BlackBoxLSTM, "DimensionwiseLSTM": DimensionwiseLSTM}
+BLACK_BOX: dict[str, type[Rule]] = {
+    "BlackBoxLSTM": BlackBoxLSTM,
+    "DimensionwiseLSTM": DimensionwiseLSTM,
+    "Surrogate": Surrogate,
+}
 # Rules without φ, which are not meta-trained.
 HANDMADE: dict[str, type[Rule]] = {"Adam": Adam, "Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
 EVERY: dict[str, type[Rule]] = RULES | BLACK_BOX | HANDMADE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,10 +39,14 @@ class BlackBoxRule(Rule):
             after k − 1 further proposals (Chen et al., 2017, section 2.3). Of the functions that are minimized side by
             side, every other has 1, and the rest have 2, 3, and so on, up to this number, and again.
 
+    Attributes:
+        capacity: The number of results that its state has room for.
+
     Raises:
         ValueError: If `parallel` is not a positive integer.
     """
 
+    capacity: float = math.inf
     uses_gradient = False
     needs = frozenset(("theta", "loss"))
 
@@ -68,6 +73,11 @@ class BlackBoxRule(Rule):
         Returns:
             The next point, `[num_functions, num_dimensions]`, and the next state.
         """
+
+    def with_room(self, num_results: int) -> BlackBoxRule:
+        """The same rule with room for so many results in its state, if it keeps them; φ fits both."""
+        del num_results
+        return self
 
     def own_initial_state(self, layout: Layout, dtype: str = "float32", seed: int = 0) -> State:
         """h_0 of `propose`: zeros unless a rule differs.

@@ -123,7 +123,7 @@ class DimensionwiseLSTM(BlackBoxRule):
         better = told.there * ops.cast(told.y <= after.best, told.y.dtype)
         away = (told.x - best_x) * ops.cast(before.told > 0, told.y.dtype)[:, None] * told.there[:, None]
         best_x = ops.where(better[:, None] > 0, told.x, best_x)
-        u = _sequence(after.asked, shift, dimensions)
+        u = kronecker(after.asked, shift, dimensions)
         own = [
             told.there[:, None] * (2 * told.x - 1),
             2 * best_x - 1,
@@ -179,7 +179,7 @@ def _compare(told: Told, best_x: Tensor, before: Known) -> tuple[Known, Tensor]:
     return after, ops.stack(features)
 
 
-def _sequence(number: Tensor, shift: Tensor, dimensions: int) -> Tensor:
+def kronecker(number: Tensor, shift: Tensor, dimensions: int) -> Tensor:
     """The point u of a sequence that fills the cube evenly, `[num_functions, num_dimensions]`.
 
     u_n = frac(½ + shift + n α), α_j = ρ^{−j}, where ρ is the root of ρ^{d+1} = ρ + 1.

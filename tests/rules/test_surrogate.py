@@ -1,0 +1,143 @@
+"""The surrogate against NumPy and scikit-learn, in float64."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from keras import ops
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, Matern
+
+from learned_optimizer import Preset, backend
+from learned_optimizer.black_box import BlackBoxOptimizer
+from learned_optimizer.rules import Layout, Surrogate
+from learned_optimizer.rules.black_box import Told, surrogate
+
+pytestmark = pytest.mark.every_backend
+
+NUMBER, DIMENSIONS = 9, 2
+SCALES, MATERN = surrogate._hypotheses(DIMENSIONS)
+
+
+@pytest.fixture(scope="module")
+def results():
+    generator = np.random.default_rng(0)
+    points = generator.random((NUMBER, DIMENSIONS)).astype("float32")
+    return points, np.sin(5 * points[:, 0]) + 3 * (points[:, 1] - 0.4) ** 2
+
+
+@pytest.fixture(scope="module")
+def told(results):
+    """The rule's state after the results, and its latest proposal."""
+    rule = Surrogate(capacity=12)
+    weights = rule.initial_weights()
+    state = rule.own_initial_state(Layout([(DIMENSIONS,)]))
+    for x, y in zip(*results, strict=True):
+        seen = Told(*(ops.convert_to_tensor(np.array(part, "float32")[None]) for part in (x, y, 1.0)))
+        proposed, state = rule.propose(seen, state, weights)
+    return [backend.to_numpy(part) for part in state], backend.to_numpy(proposed)[0]
+
+
+def kernel(hypothesis):
+    scale = float(SCALES[hypothesis])
+    return Matern(scale, nu=2.5) if MATERN[hypothesis] else RBF(scale)
+
+
+def warped(values):
+    """The values that the process is for: log(1 + w u) / w of the distance from the lowest, standardised."""
+    w = np.exp(surrogate.CONSTANTS["log_warp"])
+    bent = np.log1p(w * (values - values.min()) / values.std()) / w
+    return (bent - bent.mean()) / bent.std()
+
+
+def noise():
+    return np.exp(surrogate.CONSTANTS["log_noise"])
+
+
+def test_each_hypothesis_has_the_inverse_factor_of_its_covariance(told, results):
+    state, _ = told
+    inverses = state[2].reshape(surrogate.NUM_HYPOTHESES, 12, 12)
+    for number in range(surrogate.NUM_HYPOTHESES):
+        covariance = kernel(number)(results[0].astype(float)) + noise() * np.eye(NUMBER)
+        factor = np.linalg.cholesky(covariance)
+        np.testing.assert_allclose(
+            inverses[number, :NUMBER, :NUMBER] @ factor, np.eye(NUMBER), atol=5e-3 if MATERN[number] else 3e-2
+        )
+        assert not inverses[number, NUMBER:].any()
+        expected = 2 * np.log(np.diag(factor)).sum()
+        np.testing.assert_allclose(state[3][number, 0], expected, rtol=1e-2, atol=0.1)
+
+
+def test_the_posterior_is_that_of_scikit_learn_and_the_improvement_that_of_scipy(told, results):
+    state, _ = told
+    points, values = results
+    constants = {name: np.float32(value) for name, value in surrogate.CONSTANTS.items()}
+    known = np.zeros((1, 12), "float32")
+    known[0, :NUMBER] = 1
+    padded = np.zeros((1, 12, DIMENSIONS), "float32")
+    padded[0, :NUMBER] = points
+    posterior = surrogate._most_probable(
+        ops.convert_to_tensor(padded),
+        ops.convert_to_tensor(np.pad(values, (0, 3))[None].astype("float32")),
+        ops.convert_to_tensor(known),
+        ops.convert_to_tensor(np.array([NUMBER], "float32")),
+        ops.convert_to_tensor(state[2].reshape(1, surrogate.NUM_HYPOTHESES, 12, 12)),
+        ops.convert_to_tensor(state[3].T),
+        constants,
+    )
+    target, prior = warped(values), np.exp(constants["log_prior"])
+    evidence = []
+    for number in range(surrogate.NUM_HYPOTHESES):
+        covariance = kernel(number)(points.astype(float)) + noise() * np.eye(NUMBER)
+        form = target @ np.linalg.solve(covariance, target)
+        variance = (form + prior) / (NUMBER + prior)
+        away = (np.log(SCALES[number] / np.sqrt(DIMENSIONS)) - constants["log_scale"]) ** 2
+        evidence.append(-(NUMBER + prior) / 2 * np.log(variance) - np.linalg.slogdet(covariance)[1] / 2 - away / 2)
+    chosen = int(np.argmax(evidence))
+    assert float(posterior.scale[0]) == pytest.approx(SCALES[chosen])
+    assert float(posterior.matern[0]) == MATERN[chosen]
+    model = GaussianProcessRegressor(kernel(chosen), alpha=noise(), optimizer=None).fit(points.astype(float), target)
+    x = np.random.default_rng(1).random((1, 50, DIMENSIONS)).astype("float32")
+    mean, deviation = model.predict(x[0].astype(float), return_std=True)
+    deviation = deviation * float(posterior.deviation[0])
+    z = (target.min() - np.exp(constants["log_margin"]) - mean) / deviation
+    expected = deviation * (z * scipy.stats.norm.cdf(z) + scipy.stats.norm.pdf(z))
+    near = ops.zeros((1, surrogate.IN_THE_AIR, DIMENSIONS)), ops.zeros((1, surrogate.IN_THE_AIR))
+    found = backend.to_numpy(surrogate._acquisition(posterior, ops.convert_to_tensor(x), near, constants))[0]
+    likely = z > -3
+    assert likely.sum() > 5
+    np.testing.assert_allclose(found[likely], np.log(expected[likely]), atol=0.1)
+    # Where it is next to nothing, the order still counts.
+    assert scipy.stats.spearmanr(found, z).statistic > 0.8
+
+
+def test_a_proposal_in_the_air_keeps_others_away():
+    rule = Surrogate()
+    optimizer = BlackBoxOptimizer({"x": (0.0, 1.0), "y": (0.0, 1.0)}, Preset(rule, rule.initial_weights()))
+    for _ in range(8):
+        parameters = optimizer.ask()
+        optimizer.tell(parameters, (parameters["x"] - 0.2) ** 2 + (parameters["y"] - 0.6) ** 2)
+    asked = np.array([list(optimizer.ask().values()) for _ in range(4)])
+    distances = np.linalg.norm(asked[:, None] - asked[None], axis=-1)[~np.eye(4, dtype=bool)]
+    assert distances.min() > 1e-2
+
+
+def test_it_goes_on_as_before_when_it_makes_more_room():
+    rule = Surrogate(capacity=4)
+    preset, number = Preset(rule, rule.initial_weights()), surrogate.FEWEST + 4
+
+    def run(optimizer, count):
+        asked = []
+        for _ in range(count):
+            asked.append(optimizer.ask())
+            optimizer.tell(asked[-1], np.sin(7 * asked[-1]["x"]) + asked[-1]["x"])
+        return [parameters["x"] for parameters in asked]
+
+    whole = BlackBoxOptimizer({"x": (0.0, 1.0)}, preset)
+    asked = run(whole, number)
+    half = BlackBoxOptimizer({"x": (0.0, 1.0)}, preset, evaluations=whole.evaluations[: number - 2])
+    np.testing.assert_allclose(run(half, 2), asked[-2:], atol=1e-3)
+    assert rule.with_room(surrogate.FEWEST).capacity == surrogate.FEWEST
+    assert rule.with_room(surrogate.FEWEST + 1).capacity == 2 * surrogate.FEWEST
+    lowest = min(evaluation.value for evaluation in whole.evaluations)
+    x = np.linspace(0, 1, 10_001)
+    assert lowest < np.min(np.sin(7 * x) + x) + 1e-3
