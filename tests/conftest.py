@@ -37,3 +37,17 @@ def defined_once():
                         delattr(flags.FLAGS, flag.name)
 
     return context
+
+
+@pytest.fixture(scope="session")
+def double_precision():
+    """Keras computes these in float32 on JAX, whatever the type; finite differences need float64."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax.numpy as jnp
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("tanh", "cosh"):
+            patch.setattr(keras.src.backend.numpy, name, getattr(jnp, name))
+        yield

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -23,14 +22,5 @@ def random_weights():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def double_precision():
-    """Keras computes these in float32 on JAX, whatever the type; finite differences need float64."""
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    import jax.numpy as jnp
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("tanh", "cosh"):
-            patch.setattr(keras.src.backend.numpy, name, getattr(jnp, name))
-        yield
+def in_double_precision(double_precision):
+    """For all tests here."""

@@ -136,7 +136,7 @@ def test_in_an_unroll_results_come_as_late_as_proposals_are_in_the_air(make):
 
 
 @pytest.mark.parametrize("name", DIFFERENTIATED)
-def test_the_meta_gradient_is_that_of_finite_differences(name):
+def test_the_meta_gradient_is_that_of_finite_differences(name, double_precision):
     """Through points, values and what the rule is told of both."""
     rule, problem, steps = maker(name)(parallel=2), Bowl(), 4
     generator = np.random.default_rng(0)
