@@ -56,7 +56,8 @@ def test_ranks_are_of_means_among_those_that_make_one_proposal_at_a_time(folder)
 def test_a_smoke_run_leaves_tables_and_a_page_and_keeps_what_is_there(tmp_path):
     run_black_box(tmp_path, smoke=True)
     first = pd.read_csv(tmp_path / "branin.csv")
-    assert {"black-box", "black-box, 5 at a time", "TPE", "CMA-ES", "Sobol", "random search"} == set(first["optimizer"])
+    made = {"black-box", "black-box, 5 at a time", "TPE", "CMA-ES", "Sobol", "random search"}
+    assert made <= set(first["optimizer"])
     first.loc[first["optimizer"] == "TPE", "5"] = 123.0
     first.to_csv(tmp_path / "branin.csv", index=False)
     run_black_box(tmp_path, smoke=True)
