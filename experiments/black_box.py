@@ -132,6 +132,9 @@ def page(folder: Path) -> str:
         f"    python -m experiments {BLACK_BOX} {WITH_MODEL}",
         "",
     ]
+    ranked = ranks(folder, "test function")
+    if len(ranked):
+        lines += ["## Ranks on the test functions", "", "Medians over the functions.", "", _median_ranks(ranked), ""]
     for name, task in BLACK_BOX_TASKS.items():
         if (folder / f"{name}.csv").exists():
             lines += [f"## {name}", "", f"{task.kind}, {len(task.space)} parameters.", ""]
@@ -139,9 +142,17 @@ def page(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def _median_ranks(ranked: pd.DataFrame) -> str:
+    table = ranked.pivot_table("rank", "optimizer", "evaluations", aggfunc="median")
+    table = table.loc[table.mean(axis=1).sort_values().index]
+    rows = [[label, *(f"{rank:g}" for rank in row)] for label, row in table.iterrows()]
+    return markdown.table(["optimizer", *(f"{count} evaluations" for count in table)], rows)
+
+
 def _table(runs: pd.DataFrame) -> str:
     counts = [str(count) for count in COUNTS if str(count) in runs]
     of = {label: rows.sort_values("seed") for label, rows in runs.groupby("optimizer", sort=False)}
+    compared = [other for other in (MODEL, RANDOM) if other in of]
     last = {label: rows.set_index("seed")[counts[-1]] for label, rows in of.items()}
     ranked = sorted((label for label in of if not label.endswith(FIVE_AT_A_TIME)), key=lambda label: last[label].mean())
     rows = []
@@ -149,9 +160,9 @@ def _table(runs: pd.DataFrame) -> str:
         cells = [label if label in BLACK_BOX_BASELINES else f"**{label}**"]
         cells += [_mean(of[label][count].to_numpy()) for count in counts]
         cells.append(str(ranked.index(label) + 1) if label in ranked else "")
-        cells += [_ratio(last, label, other) for other in (MODEL, RANDOM)]
+        cells += [_ratio(last, label, other) for other in compared]
         rows.append([*cells, f"{of[label][MILLISECONDS].median():.2g}"])
-    return markdown.table(["optimizer", *counts, "rank", f"to {MODEL}", f"to {RANDOM}", "ms"], rows)
+    return markdown.table(["optimizer", *counts, "rank", *(f"to {other}" for other in compared), "ms"], rows)
 
 
 def _mean(values: np.ndarray) -> str:
@@ -166,7 +177,7 @@ def _ratio(last: dict[str, pd.Series], label: str, other: str) -> str:
     return "" if both.mean(axis=0).min() <= 0 else ratio_of_means(both[:, 0], both[:, 1]).text(2)
 
 
-def ranks(folder: Path, kind: str, counts: Sequence[int] = (20, 50, 100)) -> pd.DataFrame:
+def ranks(folder: Path, kind: str, counts: Sequence[int] = COUNTS[2:]) -> pd.DataFrame:
     """The rank of each optimizer's mean on each task of a kind, after each number of evaluations."""
     rows = []
     for name, task in BLACK_BOX_TASKS.items():

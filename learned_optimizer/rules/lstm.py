@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -132,11 +132,7 @@ class CoordinatewiseLSTM(Rule):
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Kernels from a normal of deviation 1/√fan-in truncated at two deviations, and zero biases."""
-        generator = np.random.default_rng(seed)
-        return {
-            name: np.zeros(shape, "float32") if name.endswith("bias") else truncated_normal(generator, shape)
-            for name, shape in self.weight_shapes.items()
-        }
+        return untrained(self.weight_shapes, seed)
 
     def __call__(
         self, observation: Observation, state: State, weights: Weights, layout: Layout
@@ -223,8 +219,16 @@ class RNNprop(CoordinatewiseLSTM):
         return {name: value for name, value in super().get_config().items() if name in names}
 
 
-def truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Draws of deviation 1/√fan-in, float32, from a normal truncated at two deviations."""
+def untrained(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
+    """Kernels from a normal of deviation 1/√fan-in truncated at two deviations, and zero biases, float32."""
+    generator = np.random.default_rng(seed)
+    return {
+        name: np.zeros(shape, "float32") if name.endswith("bias") else _truncated_normal(generator, shape)
+        for name, shape in shapes.items()
+    }
+
+
+def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     values = generator.standard_normal(shape)
     while (outside := np.abs(values) > 2).any():
         values[outside] = generator.standard_normal(outside.sum())

@@ -9,7 +9,7 @@ from keras import ops
 
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
-from learned_optimizer.rules.lstm import lstm_cell, truncated_normal
+from learned_optimizer.rules.lstm import lstm_cell, untrained
 
 
 class BlackBoxLSTM(BlackBoxRule):
@@ -51,11 +51,7 @@ class BlackBoxLSTM(BlackBoxRule):
 
     def initial_weights(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Kernels from a normal of deviation 1/√fan-in truncated at two deviations, and zero biases."""
-        generator = np.random.default_rng(seed)
-        return {
-            name: np.zeros(shape, "float32") if name.endswith("bias") else truncated_normal(generator, shape)
-            for name, shape in self.weight_shapes.items()
-        }
+        return untrained(self.weight_shapes, seed)
 
     @property
     def own_state_parts(self) -> tuple[tuple[int, str], ...]:

@@ -239,17 +239,17 @@ def _most_probable(
     """The hypothesis with the highest marginal likelihood, the variance of the process integrated out."""
     number = ops.maximum(count, 1.0)[:, None]
 
-    def standard(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def moments(values: Tensor) -> tuple[Tensor, Tensor]:
         mean = ops.sum(known * values, axis=1, keepdims=True) / number
         squares = ops.sum(known * ops.square(values - mean), axis=1, keepdims=True) / number
-        return mean, ops.sqrt(squares) + 1e-6, mean
+        return mean, ops.sqrt(squares) + 1e-6
 
     lowest = ops.min(ops.where(known > 0, values, np.inf), axis=1, keepdims=True)
     lowest = ops.where(count[:, None] > 0, lowest, ops.zeros_like(lowest))
     warp = ops.exp(constants["log_warp"])
-    _, spread, _ = standard(values)
+    _, spread = moments(values)
     warped = known * ops.log1p(warp * ops.maximum(values - lowest, 0.0) / spread) / warp
-    mean, spread, _ = standard(warped)
+    mean, spread = moments(warped)
     spread = ops.where(count[:, None] > 1, spread, ops.ones_like(spread))
     mean = mean + constants["mean"] * spread
     scaled = known * (warped - mean) / spread

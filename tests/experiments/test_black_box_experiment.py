@@ -34,7 +34,9 @@ def folder(tmp_path):
 
 
 def test_the_page_has_means_ranks_and_ratios_over_common_seeds(folder):
-    lines = [line for line in page(folder).splitlines() if line.startswith("|")]
+    text = page(folder)
+    assert "| black-box | 2 | 2 |" in text
+    lines = [line for line in text.partition("## branin")[2].splitlines() if line.startswith("|")]
     cells = {line.split("|")[1].strip(" *"): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines}
     assert cells["optimizer"] == ["20", "100", "rank", "to GP-EI", "to random search", "ms"]
     assert cells["black-box"][2:5] == ["2", "2.00 [2.00, 2.00]", "0.25 [0.25, 0.25]"]
