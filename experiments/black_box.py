@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.definitions import TRAINING
+from experiments.experiment import meta_train
 from learned_optimizer import presets
 from learned_optimizer.black_box import BlackBoxOptimizer, Space
 from learned_optimizer.evaluation import markdown
@@ -24,12 +26,22 @@ from learned_optimizer.files import replaced_file
 BLACK_BOX = "black-box"
 # The same with Bayesian optimization alone, which takes hours.
 WITH_MODEL = "black-box-gp-ei"
+# The network of Chen et al. (2017), which is meta-trained first: label of each meta-training of it.
+PAPER = "black-box-paper"
+NETWORKS = {
+    f"{PAPER}-2d": "paper's LSTM",
+    f"{PAPER}-2d-ei": "paper's LSTM, EI",
+    f"{PAPER}-2d-sum": "paper's LSTM, sum",
+    f"{PAPER}-3d": "paper's LSTM",
+    f"{PAPER}-6d": "paper's LSTM",
+}
 # Evaluations after which the lowest value is noted.
 COUNTS = (5, 10, 20, 50, 100)
 SEEDS, EXPENSIVE_SEEDS, EXPENSIVE_EVALUATIONS = 100, 10, 20
 MODEL_SEEDS = 20
 PARALLEL = 5
 FIVE_AT_A_TIME = f", {PARALLEL} at a time"
+COMMAND = f"python -m experiments {BLACK_BOX} {PAPER} {WITH_MODEL}"
 RANDOM, MODEL = "random search", "GP-EI"
 MILLISECONDS = "milliseconds"
 
@@ -37,6 +49,19 @@ MILLISECONDS = "milliseconds"
 def run_with_model(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
     """Runs Bayesian optimization on all tasks but the expensive one, with fewer seeds; see `run_black_box`."""
     _run(folder.parent / BLACK_BOX, commit, smoke, [MODEL])
+
+
+def run_networks(folder: Path, commit: str | None = None, smoke: bool = False, runs: Path = Path("runs")) -> None:
+    """Meta-trains the paper's network for each number of dimensions and objective, and runs it; see `run_black_box`.
+
+    Args:
+        folder: Beside the folder of the results.
+        commit: Commit of the code, for the record.
+        smoke: Whether to make a few rounds and evaluations only.
+        runs: Directory for meta-training; what was stopped goes on.
+    """
+    trained = [str(meta_train(name, TRAINING, runs, smoke)) for name in list(NETWORKS)[: 1 if smoke else None]]
+    _run(folder.parent / BLACK_BOX, commit, smoke, trained)
 
 
 def run_black_box(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
@@ -61,7 +86,7 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         for name in pool.map(functools.partial(_run_task, folder, smoke, optimizers), names):
             print(f"  {name}", flush=True)
-    record = {"command": f"python -m experiments {BLACK_BOX}", "commit": commit, "presets": _fingerprints()}
+    record = {"command": COMMAND, "commit": commit, "presets": _fingerprints()}
     with replaced_file(folder / "run.json") as path:
         path.write_text(json.dumps(record, indent=2) + "\n")
     with replaced_file(folder / "README.md") as path:
@@ -81,9 +106,11 @@ def _run_task(folder: Path, smoke: bool, optimizers: list[str], name: str) -> st
     number = 6 if smoke else EXPENSIVE_EVALUATIONS if task.expensive else COUNTS[-1]
     functions = [task.function(seed) for seed in seeds]
     file = folder / f"{name}.csv"
-    kept = pd.read_csv(file) if file.exists() else pd.DataFrame({"optimizer": []})
-    table = kept[kept["optimizer"].isin(BLACK_BOX_BASELINES) | (optimizers == [MODEL])]
-    for label, make, parallel in _optimizers(task.space, optimizers):
+    table = pd.read_csv(file) if file.exists() else pd.DataFrame({"optimizer": []})
+    chosen = _optimizers(task.space, optimizers)
+    # A learned optimizer may be another by now.
+    table = table[~table["optimizer"].isin({label for label, *_ in chosen} - set(BLACK_BOX_BASELINES))]
+    for label, make, parallel in chosen:
         if (table["optimizer"] == label).sum() == len(functions):
             continue
         rows = []
@@ -107,8 +134,10 @@ def _optimizers(space: Space, names: list[str]) -> list[tuple[str, Callable[[Spa
             continue
         dimensions = getattr(presets.load(name).rule, "num_dimensions", len(space))
         if dimensions == len(space):
-            make = _learned(name)
-            found += [(name, make, 1), (f"{name}{FIVE_AT_A_TIME}", make, PARALLEL)]
+            make, label = _learned(name), NETWORKS.get(Path(name).name, name)
+            found.append((label, make, 1))
+            if label == name:
+                found.append((f"{label}{FIVE_AT_A_TIME}", make, PARALLEL))
     return found
 
 
@@ -125,11 +154,13 @@ def page(folder: Path) -> str:
         f"over {SEEDS} seeds, {EXPENSIVE_SEEDS} of `network` and {MODEL_SEEDS} of {MODEL}, ± half its 95 % interval.",
         "On Gaussian processes a seed is a function; elsewhere it is that of the optimizer, and of data or start where",
         "the task has some.",
+        "*Paper's LSTM* is the network of Chen et al. (2017), meta-trained for each number of dimensions by the",
+        "observed improvement; *EI* and *sum* say by what else.",
         "*Rank* is that of the mean among optimizers that make one proposal at a time. *To GP-EI* and *to random",
         "search* are ratios of means with a 95 % interval, after the last evaluation; where a minimum is not known",
         "they are of values. Milliseconds are those of a proposal, `ask` and `tell` together, the median.",
         "",
-        f"    python -m experiments {BLACK_BOX} {WITH_MODEL}",
+        f"    {COMMAND}",
         "",
     ]
     ranked = ranks(folder, "test function")

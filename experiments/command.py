@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -22,7 +24,7 @@ def define_flags() -> None:
 
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
-    from experiments.black_box import BLACK_BOX, WITH_MODEL, run_black_box, run_with_model
+    from experiments.black_box import BLACK_BOX, PAPER, WITH_MODEL, run_black_box, run_networks, run_with_model
     from experiments.calibration import CALIBRATION, run_calibration
     from experiments.definitions import EXPERIMENTS, TRAINING
     from experiments.headroom import HEADROOM, run_headroom
@@ -31,9 +33,10 @@ def main(names: list[str]) -> None:
     from learned_optimizer import presets
 
     values = flags.FLAGS
-    measurements = {
+    measurements: dict[str, Callable[..., object]] = {
         BLACK_BOX: run_black_box,
         WITH_MODEL: run_with_model,
+        PAPER: functools.partial(run_networks, runs=Path(values.runs)),
         CALIBRATION: run_calibration,
         HEADROOM: run_headroom,
         PARTS: run_parts,

@@ -83,9 +83,9 @@ class Experiment:
             subprocess.CalledProcessError: If it fails; it has said why.
         """
         if self.meta_seeds == 1:
-            return str(_meta_train(name, training, runs, smoke))
+            return str(meta_train(name, training, runs, smoke))
         for seed in range(1 if smoke else self.meta_seeds):
-            _meta_train(name, training, runs, smoke, seed)
+            meta_train(name, training, runs, smoke, seed)
         return str(runs / name)
 
     def evaluate(self, out: Path, learned: Sequence[str], smoke: bool = False, update_card: bool = False) -> None:
@@ -118,14 +118,25 @@ class Experiment:
             self.finish(out)
 
 
-def _meta_train(name: str, training: Mapping[str, Path], runs: Path, smoke: bool, seed: int | None = None) -> Path:
-    """The run with one seed, of several, in a folder of its own; or with that of the file, if it is None."""
+def meta_train(name: str, training: Mapping[str, Path], runs: Path, smoke: bool, seed: int | None = None) -> Path:
+    """Runs train.py, or goes on with a run that was stopped; returns the run's folder.
+
+    Args:
+        name: Name of the meta-training, and of the folder.
+        training: The configuration file of each. Where one starts from the φ of another, that is made first.
+        runs: The folder of all runs.
+        smoke: Whether to make one round only.
+        seed: The seed, of several, whose run has a folder of its own in that; None for that of the file.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails; it has said why.
+    """
     run, flags = runs / name, [f"--config={os.path.relpath(training[name])}"]
     if seed is not None:
         run, flags = run / f"seed-{seed}", [*flags, f"--seed={seed}"]
     initial = from_file(training[name]).settings["initial_preset"]
     if initial in training and initial not in presets.names():
-        flags.append(f"--initial_preset={_meta_train(initial, training, runs, smoke, seed)}")
+        flags.append(f"--initial_preset={meta_train(initial, training, runs, smoke, seed)}")
     if (run / CONFIG).exists():
         run_command("train", ["--resume", f"--run_dir={run}"])
     else:

@@ -2,7 +2,15 @@
 
 from learned_optimizer.meta_training.curriculum import Curriculum
 from learned_optimizer.meta_training.estimators import CMAES, Backpropagation, EvolutionStrategies, Imitation
-from learned_optimizer.meta_training.objectives import BestSoFar, Late, Log, Normalized, ObservedImprovement, Sum
+from learned_optimizer.meta_training.objectives import (
+    BestSoFar,
+    ExpectedImprovement,
+    Late,
+    Log,
+    Normalized,
+    ObservedImprovement,
+    Sum,
+)
 from learned_optimizer.meta_training.record import DifferentRunError
 from learned_optimizer.meta_training.schedule import cosine, cosine_adam
 from learned_optimizer.meta_training.trainer import MetaTrainer, NonFiniteMetaGradientError
@@ -14,6 +22,7 @@ __all__ = [
     "Curriculum",
     "DifferentRunError",
     "EvolutionStrategies",
+    "ExpectedImprovement",
     "Imitation",
     "Late",
     "Log",

@@ -9,6 +9,7 @@ from typing import Any
 from keras import ops
 
 from learned_optimizer.rules.base import Tensor
+from learned_optimizer.unroll import IMPROVEMENT, LOSS, VALIDATION
 
 # Below it a percent counts for less in a logarithmic meta-loss: where no mistake is left, a loss may be 0.
 SMALL_LOSS = 1e-3
@@ -38,6 +39,15 @@ class Objective(abc.ABC):
             losses: f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`.
             initial_loss: f(θ_0), `[episodes]`.
         """
+
+    @property
+    def measure(self) -> str:
+        """What of each step of an unroll it is made of: one of `learned_optimizer.unroll.MEASURES`."""
+        return VALIDATION if self.validation else LOSS
+
+    def of_measured(self, measured: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses from what an unroll measured, which are losses unless a subclass differs."""
+        return self(measured, initial_loss)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -126,6 +136,24 @@ class ObservedImprovement(Objective):
         """Computes the meta-losses; see `Objective.__call__`."""
         best = _best_so_far(losses, initial_loss)
         return ops.sum(ops.minimum(losses - best[:-1], 0.0), axis=0)
+
+
+class ExpectedImprovement(ObservedImprovement):
+    """−Σ_t EI(x_t | y_0, …, y_{t−1}), the expected improvement under the process (Chen et al., 2017, section 2.2).
+
+    It needs a problem that knows it: `GaussianProcess(…, sampling="conditional")`. Its mean over functions is that of
+    the observed improvement, of which it leaves out the chance of each value; so that one judges validation episodes,
+    where the problem may be any.
+    """
+
+    @property
+    def measure(self) -> str:
+        """The expected improvement."""
+        return IMPROVEMENT
+
+    def of_measured(self, measured: Tensor, initial_loss: Tensor) -> Tensor:
+        """Computes the meta-losses from expected improvements."""
+        return -ops.sum(measured, axis=0)
 
 
 def _best_so_far(losses: Tensor, initial_loss: Tensor) -> Tensor:

@@ -76,6 +76,23 @@ class Problem(abc.ABC):
     def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """Computes f_t(θ_t), a scalar, and the next state, of the structure of `state`."""
 
+    def improvement(self, state: Nest) -> Tensor:
+        """The improvement that was to be expected of the latest θ_t over those before, of each episode, `[episodes]`.
+
+        Args:
+            state: The states of the episodes, stacked.
+
+        Raises:
+            NotImplementedError: If it does not.
+        """
+        del state
+        raise NotImplementedError
+
+    @property
+    def knows_improvement(self) -> bool:
+        """Whether `improvement` is there, for the meta-loss `ExpectedImprovement`."""
+        return False
+
     def test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:
         """What is measured at the end of an episode on data that it has not seen, scalars by name; often nothing."""
         del parameters, state

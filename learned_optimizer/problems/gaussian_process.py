@@ -44,7 +44,8 @@ class Visited(NamedTuple):
         scales: The length scale of each dimension, `[num_dimensions]`.
         points: The points so far, then zeros, `[horizon, num_dimensions]`.
         whitened: L⁻¹ y of their values y, `[horizon]`.
-        factor: L, the Cholesky factor of the covariance of the values, `[horizon, horizon]`; the rest is the identity.
+        inverse: L⁻¹, of the Cholesky factor of the covariance of the values, `[horizon, horizon]`; the rest is the
+            identity. With L itself each value would take a triangular solve, which costs more than a product.
         count: The number of points, `[]`.
         best: The lowest value, `[]`.
         improvement: The expected improvement E[max(best − y, 0)] of the latest value over those before, given them.
@@ -53,7 +54,7 @@ class Visited(NamedTuple):
     scales: Tensor
     points: Tensor
     whitened: Tensor
-    factor: Tensor
+    inverse: Tensor
     count: Tensor
     best: Tensor
     improvement: Tensor
@@ -174,6 +175,15 @@ class GaussianProcess(Problem):
             value = ops.expm1(warping * value) / warping
         return value + self.noise * batch[0], state
 
+    @property
+    def knows_improvement(self) -> bool:
+        """Whether values are drawn one by one."""
+        return self.sampling == "conditional"
+
+    def improvement(self, state: Nest) -> Tensor:
+        """The expected improvement of the latest point of each of several episodes, `[episodes]`, or of one."""
+        return state.improvement
+
     def _draw_value(self, x: Tensor, state: Visited, batch: Tensor) -> tuple[Tensor, Visited]:
         """A value from its distribution given those before: y = lᵀL⁻¹y + λε, with l = L⁻¹k, λ² = k(x, x) − lᵀl."""
         number = ops.arange(self.horizon)
@@ -181,7 +191,7 @@ class GaussianProcess(Problem):
         known, new = ops.cast(known, x.dtype), ops.cast(new, x.dtype)
         distances = ops.sum(ops.square((state.points - x) / state.scales), axis=1)
         covariances = known * ops.exp(-distances / 2)
-        row = ops.solve_triangular(state.factor, covariances[:, None], lower=True)[:, 0]
+        row = ops.matmul(state.inverse, covariances[:, None])[:, 0]
         variance = ops.maximum(1 - ops.sum(ops.square(row)), 0.0) + self.noise**2 + JITTER
         mean, deviation = ops.sum(row * state.whitened), ops.sqrt(variance)
         value = mean + deviation * batch[1]
@@ -192,7 +202,7 @@ class GaussianProcess(Problem):
             state.scales,
             state.points + new[:, None] * x,
             state.whitened + new * batch[1],
-            state.factor + new[:, None] * (row + new * (deviation - 1)),
+            state.inverse + new[:, None] * ((new - ops.matmul(row[None], state.inverse)[0]) / deviation - new),
             state.count + 1,
             ops.where(first, value, ops.minimum(state.best, value)),
             ops.where(first, ops.zeros_like(improvement), improvement),

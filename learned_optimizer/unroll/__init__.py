@@ -8,8 +8,13 @@
 from learned_optimizer.unroll.carry import Carry, truncate
 from learned_optimizer.unroll.loop import advance, follow, start, unroll
 from learned_optimizer.unroll.parameter_groups import ParameterGroup, group_of_all, join_weights, part_weights
+from learned_optimizer.unroll.step import IMPROVEMENT, LOSS, MEASURES, VALIDATION
 
 __all__ = [
+    "IMPROVEMENT",
+    "LOSS",
+    "MEASURES",
+    "VALIDATION",
     "Carry",
     "ParameterGroup",
     "advance",

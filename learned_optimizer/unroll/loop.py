@@ -15,7 +15,17 @@ from learned_optimizer.rules.layout import Layout
 from learned_optimizer.unroll.carry import Carry
 from learned_optimizer.unroll.coordinates import draw, drawn_states, num_drawn
 from learned_optimizer.unroll.parameter_groups import ParameterGroup, as_groups, part_weights, put_together
-from learned_optimizer.unroll.step import GroupRule, evaluator, make_rules, make_step, move, sees_values_only, updates
+from learned_optimizer.unroll.step import (
+    LOSS,
+    GroupRule,
+    evaluator,
+    make_rules,
+    make_step,
+    measured,
+    move,
+    sees_values_only,
+    updates,
+)
 
 Groups = Rule | Sequence[ParameterGroup]
 
@@ -51,7 +61,7 @@ def unroll(
     clip_adjoint: float | None = None,
     coordinate_fraction: float = 1.0,
     remat: bool = False,
-    validation: bool = False,
+    measure: str = LOSS,
 ) -> tuple[Tensor, Carry]:
     """Makes `num_steps` updates, differentiable in φ.
 
@@ -72,10 +82,11 @@ def unroll(
         coordinate_fraction: The part of the coordinates that the meta-gradient is estimated from.
         remat: Whether the rule is computed again on the way back (gradient checkpointing): half the memory, for at most
             a tenth of the time.
-        validation: Whether the losses returned are those of validation batches, which no gradient comes from.
+        measure: One of `MEASURES`: what is returned of each step.
 
     Returns:
-        f(θ_{t+1}), …, f(θ_{t+num_steps}), `[num_steps, episodes]`; and the carry `num_steps` later.
+        f(θ_{t+1}), …, f(θ_{t+num_steps}), or what else is measured, `[num_steps, episodes]`; and the carry `num_steps`
+        later.
     """
     groups = as_groups(problem, rule)
     episodes = carry.theta.shape[0]
@@ -94,9 +105,7 @@ def unroll(
         before, part_theta, part_state = parted
         part_theta, part_state = list(part_theta), list(part_state)
         carry = full_step(before)
-        loss, gradient = carry.loss, carry.gradient
-        if validation:
-            loss, gradient, _ = evaluate(carry.theta, before.problem_state, carry.seeds, carry.step, validation=True)
+        loss, gradient = measured(problem, evaluate, before, carry, measure)
         for k, (part, part_rule) in enumerate(zip(drawn, part_rules, strict=True)):
             seen = part.take(before.gradient), part_theta[k], before.loss
             update, part_state[k] = part_rule(*seen, part_state[k], phi[k])
@@ -118,7 +127,7 @@ def advance(
     carry: Carry,
     num_steps: int,
     perturbed: bool = False,
-    validation: bool = False,
+    measure: str = LOSS,
 ) -> tuple[Tensor, Carry]:
     """Makes `num_steps` updates as `unroll` does, but as a loop that nothing is propagated back through.
 
@@ -131,10 +140,10 @@ def advance(
         carry: The present state of the episodes.
         num_steps: Number of updates to make.
         perturbed: Whether φ is another in each episode, along a first axis.
-        validation: Whether the losses are those of validation batches.
+        measure: As for `unroll`.
 
     Returns:
-        The losses and the carry, as `unroll`.
+        As `unroll`.
     """
     groups = as_groups(problem, rule)
     rules = make_rules(groups, carry.theta.shape[0], perturbed=perturbed)
@@ -143,10 +152,7 @@ def advance(
 
     def step(before: Carry) -> tuple[Carry, Tensor]:
         carry = next_of(before)
-        if not validation:
-            return carry, carry.loss
-        loss, *_ = evaluate(carry.theta, before.problem_state, carry.seeds, carry.step, validation=True)
-        return carry, loss
+        return carry, measured(problem, evaluate, before, carry, measure)[0]
 
     carry, losses = backend.scan(step, carry, num_steps, like=carry.loss, differentiable=False)
     return losses, carry

@@ -20,6 +20,10 @@ from learned_optimizer.unroll.parameter_groups import ParameterGroup, part_state
 # Coordinates from which on the compiled rule is faster; see benchmarks/README.md.
 COMPILED_FROM = 2_000
 
+# What a meta-loss is made of: f(θ_t) on the minibatches that ∇_t comes from; f(θ_t) on validation data, which no
+# gradient comes from; or the expected improvement of θ_t, where the problem knows it.
+MEASURES = LOSS, VALIDATION, IMPROVEMENT = "loss", "validation", "improvement"
+
 Call = Callable[[Tensor, dict[str, Tensor], State, Weights], tuple[Tensor, State]]
 
 
@@ -200,6 +204,20 @@ def move(
     step = carry.step + 1
     loss, gradient, problem_state = evaluate(theta, carry.problem_state, carry.seeds, step)
     return Carry(theta, rule_state, loss, gradient, problem_state, carry.seeds, step, carry.initial_loss)
+
+
+def measured(
+    problem: Problem, evaluate: Callable[..., Any], before: Carry, carry: Carry, measure: str
+) -> tuple[Tensor, Tensor]:
+    """One of `MEASURES` after a step, `[episodes]`, and its derivative in θ where rules use the gradient."""
+    if measure == VALIDATION:
+        loss, gradient, _ = evaluate(carry.theta, before.problem_state, carry.seeds, carry.step, validation=True)
+        return loss, gradient
+    if measure == IMPROVEMENT:
+        return problem.improvement(carry.problem_state), carry.gradient
+    if measure != LOSS:
+        raise ValueError(f"`measure` must be one of {MEASURES}. Received: {measure!r}")
+    return carry.loss, carry.gradient
 
 
 def make_step(

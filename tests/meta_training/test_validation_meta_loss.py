@@ -22,9 +22,9 @@ RULE = CoordinatewiseLSTM((3, 2))
 def test_it_is_the_loss_of_other_batches_along_the_same_path_and_so_is_its_gradient(smooth, random_weights):
     weights = random_weights(RULE)
     first = start(smooth, RULE, SEED[None])
-    losses, last = unroll(smooth, RULE, weights, first, STEPS, validation=True)
+    losses, last = unroll(smooth, RULE, weights, first, STEPS, measure="validation")
     _, gradients = gradient_of(
-        lambda weights: ops.sum(unroll(smooth, RULE, weights, first, STEPS, validation=True)[0])
+        lambda weights: ops.sum(unroll(smooth, RULE, weights, first, STEPS, measure="validation")[0])
     )(weights)
     _, seen, *_ = step_by_step(smooth, RULE, weights, SEED, STEPS)
     _, (w, _) = sample(smooth, SEED)
@@ -43,7 +43,7 @@ def test_it_is_the_loss_of_other_batches_along_the_same_path_and_so_is_its_gradi
     np.testing.assert_allclose(last.theta[0], path[-1], rtol=1e-10)
     for name, gradient in gradient_of(lambda weights: sum(along(weights)[0]))(weights)[1].items():
         np.testing.assert_allclose(gradients[name], gradient, rtol=1e-7, atol=1e-12)
-    np.testing.assert_allclose(advance(smooth, RULE, weights, first, STEPS, validation=True)[0], losses, rtol=1e-9)
+    np.testing.assert_allclose(advance(smooth, RULE, weights, first, STEPS, measure="validation")[0], losses, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class _Task(DifferentiatedTask):
 
     def meta_loss(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, tuple[Tensor, Carry]]:
         """The objective of the losses along an unroll, averaged over episodes."""
-        losses, carry = unroll(
-            self.problem, self.groups, phi, carry, num_steps, validation=self.objective.validation, **self._options
+        measured, carry = unroll(
+            self.problem, self.groups, phi, carry, num_steps, measure=self.objective.measure, **self._options
         )
-        return ops.mean(self.objective(losses, carry.initial_loss)), (ops.mean(losses), carry)
+        return ops.mean(self.objective.of_measured(measured, carry.initial_loss)), (ops.mean(measured), carry)

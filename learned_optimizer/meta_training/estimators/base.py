@@ -15,7 +15,7 @@ from learned_optimizer import backend
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.problems.streams import make_seeds
-from learned_optimizer.unroll import Carry, ParameterGroup, start, truncate
+from learned_optimizer.unroll import IMPROVEMENT, Carry, ParameterGroup, start, truncate
 
 
 class Estimate(NamedTuple):
@@ -145,6 +145,12 @@ class Estimator(abc.ABC):
             raise ValueError(
                 "A meta-loss on validation data needs problems that keep examples for it: give `validation_data` to a "
                 "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
+            )
+
+        if objective.measure == IMPROVEMENT and not all(problem.knows_improvement for problem in problems):
+            raise ValueError(
+                "The expected improvement is known to problems that draw values one by one: "
+                'GaussianProcess(…, sampling="conditional"). ObservedImprovement is for all.'
             )
 
     def default_meta_optimizer(self) -> keras.optimizers.Optimizer:

@@ -173,12 +173,12 @@ class _Task(Task):
     def _run_episodes(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
         optimizees = carry.theta.shape[0] // self._copies
         weights = {name: ops.tile(v, (optimizees,) + (1,) * (len(v.shape) - 1)) for name, v in phi.items()}
-        losses, carry = self._advance(weights, carry, num_steps)
-        each = ops.reshape(self.objective(losses, carry.initial_loss), (optimizees, self._copies))
+        measured, carry = self._advance(weights, carry, num_steps)
+        each = ops.reshape(self.objective.of_measured(measured, carry.initial_loss), (optimizees, self._copies))
         difference = each[:, 1:] - each[:, :1]
         bounded = ops.clip(difference, -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE)
         bounded = ops.where(ops.isfinite(difference), bounded, DIVERGED)
-        loss = ops.mean(with_finite(losses))
+        loss = ops.mean(with_finite(measured))
         return Estimate(loss, {"differences": ops.mean(bounded, axis=0)}, ops.zeros(()), carry, carry.initial_loss)
 
 

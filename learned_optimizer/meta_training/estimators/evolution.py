@@ -149,10 +149,10 @@ class _Task(Task):
         noise = draw_noise(phi, carry.seeds, step)
         # Outside of the fused program, which would draw the noise again in each step.
         scaled = {name: estimator.sigma * estimator.scale(name) * value for name, value in noise.items()}
-        losses, carry = self._advance(perturbed(phi, scaled), carry, num_steps)
+        measured, carry = self._advance(perturbed(phi, scaled), carry, num_steps)
         if block.noise:
             noise = {name: block.noise[name] + value for name, value in noise.items()}
-        return losses, self.objective(losses, carry.initial_loss), Block(carry, noise)
+        return measured, self.objective.of_measured(measured, carry.initial_loss), Block(carry, noise)
 
 
 def perturbed_advance(
@@ -160,7 +160,7 @@ def perturbed_advance(
 ) -> Callable[..., Any]:
     """`advance` with another φ in each episode, fused on TensorFlow where it is asked for or the problem vectorized."""
     fused = problem.vectorized if jit_compile is None else jit_compile
-    loop = functools.partial(advance, problem, groups, perturbed=True, validation=objective.validation)
+    loop = functools.partial(advance, problem, groups, perturbed=True, measure=objective.measure)
     return backend.subroutine(loop, fused=fused)
 
 
