@@ -106,12 +106,10 @@ def _run_task(folder: Path, smoke: bool, optimizers: list[str], name: str) -> st
     number = 6 if smoke else EXPENSIVE_EVALUATIONS if task.expensive else COUNTS[-1]
     functions = [task.function(seed) for seed in seeds]
     file = folder / f"{name}.csv"
-    table = pd.read_csv(file) if file.exists() else pd.DataFrame({"optimizer": []})
-    chosen = _optimizers(task.space, optimizers)
-    # A learned optimizer may be another by now.
-    table = table[~table["optimizer"].isin({label for label, *_ in chosen} - set(BLACK_BOX_BASELINES))]
-    for label, make, parallel in chosen:
-        if (table["optimizer"] == label).sum() == len(functions):
+    for label, make, parallel in _optimizers(task.space, optimizers):
+        recorded = _recorded(file)
+        # A learned optimizer may be another by now.
+        if label in BLACK_BOX_BASELINES and (recorded["optimizer"] == label).sum() == len(functions):
             continue
         rows = []
         for seed, (function, minimum) in zip(seeds, functions, strict=True):
@@ -119,10 +117,16 @@ def _run_task(folder: Path, smoke: bool, optimizers: list[str], name: str) -> st
             lowest = np.fmin.accumulate(found.values) - (0.0 if np.isnan(minimum) else minimum)
             noted = {str(count): lowest[count - 1] for count in COUNTS if count <= number}
             rows.append({"optimizer": label, "seed": seed, **noted, MILLISECONDS: found.milliseconds})
-        table = pd.concat([table[table["optimizer"] != label], pd.DataFrame(rows)], ignore_index=True)
+        # Read again: another process may have written its rows.
+        recorded = _recorded(file)
+        table = pd.concat([recorded[recorded["optimizer"] != label], pd.DataFrame(rows)], ignore_index=True)
         with replaced_file(file) as path:
             table.to_csv(path, index=False, float_format="%.4g")
     return name
+
+
+def _recorded(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file) if file.exists() else pd.DataFrame({"optimizer": []})
 
 
 def _optimizers(space: Space, names: list[str]) -> list[tuple[str, Callable[[Space, int], Any], int]]:

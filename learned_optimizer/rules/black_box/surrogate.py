@@ -18,6 +18,12 @@ SCALES = np.geomspace(0.08, 1.4, 5).astype("float32")
 NUM_HYPOTHESES = 2 * len(SCALES)
 # Points of the cube, around the best point, and around the best of those, that the acquisition is calculated at.
 EVERYWHERE, AROUND, REFINED, ROUNDS = 128, 64, 40, 2
+# Every so many proposals one keeps away from the best point, as if it were in the air: else a model that is too sure of
+# itself refines a local minimum for good.
+ELSEWHERE = 4
+# How much values are warped, in units of the constant, and the logarithm of the prior of each.
+WARPS = np.array([1.0, 10.0, 100.0], "float32")
+LOG_PRIOR_OF_WARPS = np.array([0.0, -4.0, -8.0], "float32")
 # Proposals in the air that are kept away from, and tables of random directions, which take turns.
 IN_THE_AIR, TABLES = 8, 16
 # The least room that is made for results.
@@ -71,10 +77,10 @@ class Posterior(NamedTuple):
 class Surrogate(BlackBoxRule):
     """Proposes where the expected improvement under a Gaussian process is highest, of a few hundred points.
 
-    Ten hypotheses, five length scales with a squared-exponential and a Matérn kernel each, are kept side by side; each
-    result adds a row to the inverse Cholesky factor of their covariances, and the most probable hypothesis proposes.
-    Values are warped, since many functions are steep far from their minimum. All φ are named constants: the prior of
-    the hypotheses, noise, warping, and how the cube is searched.
+    Ten kernels, squared-exponential and Matérn's with five length scales each, are kept side by side; each result adds
+    a row to the inverse Cholesky factor of their covariances. Values are warped, more or less, since many functions
+    are steep far from their minimum. The most probable kernel and warping propose. All φ are named constants: the
+    prior of the hypotheses, noise, warping, and how the cube is searched.
 
     Source: Jones, Schonlau and Welch (1998), "Efficient global optimization of expensive black-box functions".
 
@@ -154,7 +160,8 @@ class Surrogate(BlackBoxRule):
         best_x = ops.take_along_axis(
             points, ops.argmin(ops.where(known > 0, values, np.inf), axis=1)[:, None, None], axis=1
         )
-        near = waiting, are_waiting
+        elsewhere = ops.cast(ops.equal(ops.cast(asked, "int32") % ELSEWHERE, ELSEWHERE - 1), told.x.dtype)
+        near = ops.concatenate([waiting, best_x], 1), ops.concatenate([are_waiting, elsewhere[:, None]], 1)
         proposed = _search(posterior, best_x, near, kronecker(asked + 1, shift, dimensions), asked, constants)
         slot = ops.cast(ops.equal(ops.arange(IN_THE_AIR), ops.cast(asked, "int32")[:, None] % IN_THE_AIR), told.x.dtype)
         waiting = waiting + slot[..., None] * (proposed[:, None] - waiting)
@@ -237,38 +244,46 @@ def _most_probable(
     constants: Weights,
 ) -> Posterior:
     """The hypothesis with the highest marginal likelihood, the variance of the process integrated out."""
-    number = ops.maximum(count, 1.0)[:, None]
+    number = ops.maximum(count, 1.0)[:, None, None]
 
     def moments(values: Tensor) -> tuple[Tensor, Tensor]:
-        mean = ops.sum(known * values, axis=1, keepdims=True) / number
-        squares = ops.sum(known * ops.square(values - mean), axis=1, keepdims=True) / number
+        mean = ops.sum(known[:, None] * values, axis=2, keepdims=True) / number
+        squares = ops.sum(known[:, None] * ops.square(values - mean), axis=2, keepdims=True) / number
         return mean, ops.sqrt(squares) + 1e-6
 
     lowest = ops.min(ops.where(known > 0, values, np.inf), axis=1, keepdims=True)
     lowest = ops.where(count[:, None] > 0, lowest, ops.zeros_like(lowest))
-    warp = ops.exp(constants["log_warp"])
-    _, spread = moments(values)
-    warped = known * ops.log1p(warp * ops.maximum(values - lowest, 0.0) / spread) / warp
-    mean, spread = moments(warped)
-    spread = ops.where(count[:, None] > 1, spread, ops.ones_like(spread))
+    _, spread = moments(values[:, None])
+    warps = ops.exp(constants["log_warp"]) * WARPS[:, None]
+    logs = known[:, None] * ops.log1p(warps * ops.maximum(values - lowest, 0.0)[:, None] / spread)
+    mean, spread = moments(logs / warps)
+    spread = ops.where(count[:, None, None] > 1, spread, ops.ones_like(spread))
     mean = mean + constants["mean"] * spread
-    scaled = known * (warped - mean) / spread
-    whitened = ops.matmul(inverse, scaled[:, None, :, None])[..., 0]
+    scaled = known[:, None] * (logs / warps - mean) / spread
+    # The density of values is that of the warped ones times the derivative of these.
+    derivative = -ops.sum(logs, axis=2) - count[:, None] * ops.log(spread[..., 0])
+    whitened = ops.matmul(scaled[:, None], ops.transpose(inverse, (0, 1, 3, 2)))
     prior = ops.exp(constants["log_prior"])
-    variance = (ops.sum(ops.square(whitened), axis=2) + prior) / (number + prior)
+    variance = (ops.sum(ops.square(whitened), axis=3) + prior) / (number + prior)
     scales, matern = _hypotheses(points.shape[2])
     away = (np.log(np.tile(SCALES, 2)) - constants["log_scale"]) / ops.exp(constants["log_deviation"])
-    evidence = -(number + prior) * ops.log(variance) / 2 - log_determinant / 2 - ops.square(away) / 2
-    chosen = ops.argmax(evidence + constants["matern"] * matern, axis=1)
+    evidence = -log_determinant / 2 - ops.square(away) / 2 + constants["matern"] * matern
+    of_warps = (LOG_PRIOR_OF_WARPS + derivative)[:, None]
+    evidence = evidence[..., None] + of_warps - (number + prior) * ops.log(variance) / 2
+    chosen = ops.argmax(ops.reshape(evidence, (evidence.shape[0], -1)), axis=1)
+    kernel, warp = chosen // len(WARPS), chosen % len(WARPS)
+
+    whitened = ops.take_along_axis(whitened, kernel[:, None, None, None], axis=1)[:, 0]
+    variance = ops.take_along_axis(variance, kernel[:, None, None], axis=1)[:, 0]
     return Posterior(
         points,
         known,
-        ops.take_along_axis(inverse, chosen[:, None, None, None], axis=1)[:, 0],
-        ops.take_along_axis(whitened, chosen[:, None, None], axis=1)[:, 0],
-        ops.take(ops.convert_to_tensor(scales), chosen),
-        ops.take(ops.convert_to_tensor(matern), chosen),
-        ops.sqrt(ops.take_along_axis(variance, chosen[:, None], axis=1)[:, 0]),
-        -(mean / spread)[:, 0],
+        ops.take_along_axis(inverse, kernel[:, None, None, None], axis=1)[:, 0],
+        ops.take_along_axis(whitened, warp[:, None, None], axis=1)[:, 0],
+        ops.take(ops.convert_to_tensor(scales), kernel),
+        ops.take(ops.convert_to_tensor(matern), kernel),
+        ops.sqrt(ops.take_along_axis(variance, warp[:, None], axis=1)[:, 0]),
+        -ops.take_along_axis((mean / spread)[..., 0], warp[:, None], axis=1)[:, 0],
     )
 
 
