@@ -149,6 +149,7 @@ def train_here(monkeypatch, defined_once):
     return run_with
 
 
+@pytest.mark.slow
 def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
     train_here(config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")
     out = capsys.readouterr().out

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from absl import flags as absl_flags
-from process import CONFIGS, ROOT, finish, start
+from process import CONFIGS, ROOT
 
 from learned_optimizer.commands import evaluate, train
 from learned_optimizer.commands.entry import run
@@ -15,6 +15,21 @@ from learned_optimizer.commands.entry import run
 def check(err, script, message):
     assert err.count("\n") == 1 and err.endswith("\n"), err
     assert re.match(rf"{script}: .*{message}", err), err
+
+
+@pytest.fixture(params=["train.py", "evaluate.py"])
+def script(request):
+    return request.param
+
+
+def run_here(script, code, monkeypatch, capsys, defined_once, *arguments):
+    """The output of a command in this process, which ends with that code."""
+    command = {"train.py": train, "evaluate.py": evaluate}[script]
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    with pytest.raises(SystemExit) as end, defined_once():
+        command.command()
+    assert end.value.code == code
+    return capsys.readouterr()
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +139,10 @@ def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, ca
     check(capsys.readouterr().err, "evaluate.py", message)
 
 
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
-def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatch):
+def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatch, capsys, defined_once):
     monkeypatch.chdir(tmp_path)
-    process = start(script)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 2 and not out
+    out, err = run_here(script, 2, monkeypatch, capsys, defined_once)
+    assert not out
     lines = err.strip().splitlines()
     assert len([line for line in lines if line.startswith(f"  {script} --")]) == 3
     assert lines[-1] == f"{script} --help lists all flags."
@@ -157,9 +170,8 @@ def test_descriptions_of_flags_begin_with_what_they_are(command, number, defined
         assert not [flag.name for flag in own if flag.help.split()[0] in ("Of", "What", "That", "Whom", "How", "Where")]
 
 
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
-def test_help_documents_every_flag(script):
-    out, err = finish(start(script, "--help"))
+def test_help_documents_every_flag(script, monkeypatch, capsys, defined_once):
+    out, err = run_here(script, 0, monkeypatch, capsys, defined_once, "--help")
     assert err == ""
     commands = ROOT / "learned_optimizer" / "commands"
     source = (commands / script).read_text()

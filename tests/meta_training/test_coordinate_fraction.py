@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 from reference import gradient_of
 
+from learned_optimizer import backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import CoordinatewiseLSTM
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.every_backend
 SEEDS = ops.stack([make_seed(1), make_seed(2)])
 
 
-def indices(coordinates, fraction, seed, episodes=1):
+def draw_of(coordinates, fraction, seed, episodes=1):
     carry = Carry(
         ops.zeros((episodes, coordinates)),
         (),
@@ -28,7 +29,11 @@ def indices(coordinates, fraction, seed, episodes=1):
         None,
     )
     (drawn,) = draw(carry, [ParameterGroup(None, ((0, coordinates),), ((coordinates,),))], fraction)
-    return ops.convert_to_numpy(drawn.index)
+    return drawn.index
+
+
+def indices(*arguments, **options):
+    return ops.convert_to_numpy(draw_of(*arguments, **options))
 
 
 def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatch):
@@ -60,7 +65,8 @@ def test_the_mean_over_complementary_draws_is_the_whole_meta_gradient(monkeypatc
 
 
 def test_each_coordinate_is_drawn_as_often_as_every_other():
-    draws = np.stack([indices(10, 0.3, make_seed(number)) for number in range(600)])
+    drawn = backend.jit(lambda seed: draw_of(10, 0.3, seed))
+    draws = np.stack([backend.to_numpy(drawn(make_seed(number))) for number in range(600)])
     assert draws.shape == (600, 3)
     counts = np.bincount(draws.ravel(), minlength=10)
     assert np.abs(counts - 180).max() < 5 * np.sqrt(180)

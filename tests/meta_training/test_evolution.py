@@ -24,9 +24,13 @@ RULES = {
     "AdaptiveMLP": AdaptiveMLP(4, 3),
     "AdaptiveShampoo": AdaptiveShampoo(),
 }
+# Their programs take long to make.
+LARGE = ("AdaptiveMLP", "AdaptiveShampoo")
 
 
-@pytest.fixture(params=RULES.values(), ids=RULES.keys())
+@pytest.fixture(
+    params=[pytest.param(rule, id=name, marks=[pytest.mark.slow] * (name in LARGE)) for name, rule in RULES.items()]
+)
 def preset(request):
     return Preset(request.param, request.param.initial_weights(1))
 
@@ -181,6 +185,7 @@ def test_scales_perturb_and_move_each_weight_in_its_own_units(problem):
     np.testing.assert_allclose([moved[first], moved[second]], [1.0, 1e-4], rtol=0.05)
 
 
+@pytest.mark.slow
 def test_scaled_runs_are_resumed(tmp_path):
     def trainer():
         estimator = EvolutionStrategies(0.1, 2, scales={"output/bias": 10.0})

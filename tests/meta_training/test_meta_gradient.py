@@ -91,8 +91,9 @@ def test_second_derivatives_make_a_difference(case):
     assert np.linalg.norm(gradients[True] - gradients[False]) > 1e-4 * np.linalg.norm(gradients[True])
 
 
-@pytest.mark.parametrize("compiled_from", [0, np.inf], ids=["compiled", "not compiled"])
-@pytest.mark.parametrize("second_derivatives", [True, False])
+@pytest.mark.parametrize(
+    ("second_derivatives", "compiled_from"), [(True, 0), (False, np.inf)], ids=["compiled", "not compiled"]
+)
 def test_recomputed_it_is_the_same(case, smooth, monkeypatch, compiled_from, second_derivatives):
     rule, phi, gradients = case
     monkeypatch.setattr("learned_optimizer.unroll.step.COMPILED_FROM", compiled_from)

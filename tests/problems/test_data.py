@@ -146,6 +146,7 @@ def test_what_is_no_such_data_set_is_refused(name, split, message, folder):
         load_images(name, split, folder)
 
 
+@pytest.mark.slow
 def test_mnist_is_whole(mnist_available):
     for split, count in (("train", 60_000), ("test", 10_000)):
         images, labels = load_images("mnist", split)

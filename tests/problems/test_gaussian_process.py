@@ -45,7 +45,7 @@ def values(problem, number, points=POINTS):
 )
 def test_values_have_the_covariance_of_the_kernel(kernel, sampling):
     problem = GaussianProcess(2, kernel, (0.3, 0.3), sampling=sampling, num_features=64, horizon=4)
-    number = 3000
+    number = 1500
     found = values(problem, number)
     expected = covariance(kernel, POINTS, SCALE)
     # The standard error of a covariance of two normals is at most √(2 / number).
@@ -56,7 +56,7 @@ def test_values_have_the_covariance_of_the_kernel(kernel, sampling):
 def test_the_same_point_has_the_same_value_and_noise_is_added_to_it():
     twice = np.array([[0.2, 0.7], [0.8, 0.1], [0.2, 0.7]])
     for sampling, difference in (("features", 1e-5), ("conditional", 6 * np.sqrt(2 * JITTER))):
-        found = values(GaussianProcess(2, sampling=sampling, horizon=3), 50, twice)
+        found = values(GaussianProcess(2, sampling=sampling, num_features=64, horizon=3), 300, twice)
         assert np.abs(found[:, 0] - found[:, 2]).max() < difference
     noisy = values(GaussianProcess(2, noise=0.5), 2000, twice)
     assert abs((noisy[:, 0] - noisy[:, 2]).std() / 0.5 / np.sqrt(2) - 1) < 0.1

@@ -32,11 +32,10 @@ def closed_form(**changes):
     return constants.arrays(Constants()._replace(**changes), MIXTURE)
 
 
-def run(gradients, weights, rule=None):
-    rule, layout = rule or AdaptiveMLP(hidden_size=5), Layout([gradients.shape[1:]])
+def states(rule, layout, gradients, weights):
+    """The update and the state after each of the gradients."""
     state = rule.initial_state(layout)
     weights = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
-    updates = []
 
     def step(gradient, state, weights):
         return rule(Observation(gradient), state, weights, layout)
@@ -44,9 +43,14 @@ def run(gradients, weights, rule=None):
     # Of few steps a program takes longer to make than it saves.
     step = backend.jit(step) if len(gradients) > 50 else step
     for gradient in gradients:
-        update, state = step(ops.convert_to_tensor(gradient.ravel()), state, weights)
-        updates.append(ops.convert_to_numpy(update).reshape(gradient.shape))
-    return np.stack(updates)
+        update, state = step(ops.convert_to_tensor(np.ravel(gradient).astype("float32")), state, weights)
+        yield update, state
+
+
+def run(gradients, weights, rule=None):
+    rule, layout = rule or AdaptiveMLP(hidden_size=5), Layout([gradients.shape[1:]])
+    found = [ops.convert_to_numpy(update) for update, _ in states(rule, layout, gradients, weights)]
+    return np.stack(found).reshape(gradients.shape)
 
 
 def reference(gradients, weights, initial_step):
@@ -202,10 +206,8 @@ def test_untrained_step_sizes_are_inverse_to_the_root_of_the_number_of_coordinat
 
 def test_untrained_step_sizes_grow_slowly_where_gradients_say_nothing():
     rule, layout = AdaptiveMLP(0, 0), Layout([(4,)])
-    weights, state = closed_form(following=0), rule.initial_state(layout)
     changes, expected = [0.0], [0.0]
-    for t in range(1, 301):
-        _, state = rule(Observation(ops.ones(4)), state, weights, layout)
+    for t, (_, state) in enumerate(states(rule, layout, np.ones((300, 4)), closed_form(following=0)), start=1):
         changes.append(float(state[1][1, 0]))
         expected.append(expected[-1] + 2.5 * np.tanh(0.15 - 0.01 * np.log(t) - 0.05 * expected[-1]) / (t + 10))
     np.testing.assert_allclose(changes, expected, rtol=1e-4)
@@ -223,20 +225,16 @@ def test_untrained_steps_are_shorter_while_successive_gradients_are_mostly_noise
     for mean, ratio in ((0.0, 0.45), (1.0, 1.0)):
         paths = []
         for weights in (closed_form(), closed_form(caution=0)):
-            generator, state = np.random.default_rng(0), rule.initial_state(layout)
-            for _ in range(60):
-                gradient = (generator.standard_normal(200) + mean).astype("float32")
-                _, state = rule(Observation(ops.convert_to_tensor(gradient)), state, weights, layout)
+            gradients = np.random.default_rng(0).standard_normal((60, 200)) + mean
+            *_, (_, state) = states(rule, layout, gradients, weights)
             paths.append(float(state[1][2, 0]))
         assert paths[0] / paths[1] == pytest.approx(ratio, abs=0.1)
 
 
 def test_a_few_large_gradients_outweigh_the_tiny_ones_around_them():
     rule, layout = AdaptiveMLP(initial_step=1e-5), Layout([(3,)])
-    state, changes = rule.initial_state(layout), []
-    for size in [-1e-6] * 150 + [1.0] * 20 + [-1e-6] * 20:
-        _, state = rule(Observation(ops.full((3,), size)), state, rule.initial_weights(), layout)
-        changes.append(float(state[1][1, 0]))
+    gradients = np.repeat([-1e-6, 1.0, -1e-6], [150, 20, 20])[:, None] * np.ones(3)
+    changes = [float(state[1][1, 0]) for _, state in states(rule, layout, gradients, rule.initial_weights())]
     assert (np.diff(changes[:150]) > 0).all()
     assert (np.diff(changes[170:]) < 0).all()
 

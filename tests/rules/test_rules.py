@@ -65,7 +65,7 @@ def test_initial_weights_have_the_shapes_that_the_rule_announces(rule):
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["not compiled", "compiled"])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["plain", "compiled"])
 def test_the_derivative_in_the_gradients_is_finite(rule, compiled):
     """Second derivatives need it, also where units are dead, or where the square of a gradient is no float32."""
     shape = (6, 5)

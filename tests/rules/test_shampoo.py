@@ -193,6 +193,7 @@ def test_for_fine_tuning_it_begins_at_a_tenth():
         AdaptiveShampoo(0.5)
 
 
+@pytest.mark.slow
 def test_is_meta_trained_by_back_propagation():
     """The condition of the roots stands in a program that is differentiated."""
     problem = MLPClassifier("digits", (3,), batch_size=8)
