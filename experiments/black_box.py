@@ -20,6 +20,7 @@ from learned_optimizer import presets
 from learned_optimizer.black_box import BlackBoxOptimizer, Space
 from learned_optimizer.evaluation import markdown
 from learned_optimizer.evaluation.black_box import BLACK_BOX_BASELINES, BLACK_BOX_TASKS, search
+from learned_optimizer.evaluation.plots import save_figure
 from learned_optimizer.evaluation.statistics import half_width, ratio_of_means
 from learned_optimizer.files import replaced_file
 
@@ -44,6 +45,7 @@ FIVE_AT_A_TIME = f", {PARALLEL} at a time"
 COMMAND = f"python -m experiments {BLACK_BOX} {PAPER} {WITH_MODEL}"
 RANDOM, MODEL = "random search", "GP-EI"
 MILLISECONDS = "milliseconds"
+PICTURE, COLUMNS = "regrets.png", 4
 
 
 def run_with_model(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
@@ -91,6 +93,7 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
         path.write_text(json.dumps(record, indent=2) + "\n")
     with replaced_file(folder / "README.md") as path:
         path.write_text(page(folder))
+    draw(folder)
     print(f"Written: {folder}")
 
 
@@ -166,6 +169,8 @@ def page(folder: Path) -> str:
         "",
         f"    {COMMAND}",
         "",
+        f"![Mean of the lowest value against the number of evaluations]({PICTURE})",
+        "",
     ]
     ranked = ranks(folder, "test function")
     if len(ranked):
@@ -175,6 +180,48 @@ def page(folder: Path) -> str:
             lines += [f"## {name}", "", f"{task.kind}, {len(task.space)} parameters.", ""]
             lines += [_table(pd.read_csv(folder / f"{name}.csv")), ""]
     return "\n".join(lines)
+
+
+def _one_at_a_time(folder: Path) -> dict[str, pd.DataFrame]:
+    """What is recorded of each task, of optimizers that make one proposal at a time."""
+    files = {name: folder / f"{name}.csv" for name in BLACK_BOX_TASKS}
+    tables = {name: pd.read_csv(file) for name, file in files.items() if file.exists()}
+    return {name: table[~table["optimizer"].str.endswith(FIVE_AT_A_TIME)] for name, table in tables.items()}
+
+
+def draw(folder: Path) -> None:
+    """Draws the mean of each optimizer that makes one proposal at a time against the evaluations, task by task."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    tables = _one_at_a_time(folder)
+    labels = list(dict.fromkeys(label for table in tables.values() for label in sorted(table["optimizer"].unique())))
+    rows = -(-len(tables) // COLUMNS)
+    figure = Figure(figsize=(2.6 * COLUMNS, 2.2 * rows + 0.6), layout="constrained")
+    for number, (name, table) in enumerate(tables.items()):
+        axes = figure.add_subplot(rows, COLUMNS, number + 1)
+        counts = [count for count in COUNTS if str(count) in table]
+        for label, runs in table.groupby("optimizer"):
+            strong = label not in BLACK_BOX_BASELINES
+            color = colormaps["tab10"](labels.index(label) % 10)
+            means = [runs[str(count)].mean() for count in counts]
+            axes.plot(counts, means, color=color, marker=".", linewidth=2 if strong else 1, label=label)
+        if table.groupby("optimizer")[[str(count) for count in counts]].mean().to_numpy().min() > 0:
+            axes.set_yscale("log")
+        axes.set_xscale("log")
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=7, which="both")
+    known: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, names = axes.get_legend_handles_labels()
+        known |= dict(zip(names, handles, strict=True))
+    figure.legend(known.values(), known.keys(), loc="outside upper center", ncols=5, fontsize=8)
+    figure.supxlabel("evaluations", fontsize=9)
+    figure.supylabel("lowest value, less the minimum where it is known", fontsize=9)
+    save_figure(figure, folder / PICTURE, colors=128)
 
 
 def _median_ranks(ranked: pd.DataFrame) -> str:
@@ -215,11 +262,9 @@ def _ratio(last: dict[str, pd.Series], label: str, other: str) -> str:
 def ranks(folder: Path, kind: str, counts: Sequence[int] = COUNTS[2:]) -> pd.DataFrame:
     """The rank of each optimizer's mean on each task of a kind, after each number of evaluations."""
     rows = []
-    for name, task in BLACK_BOX_TASKS.items():
-        if task.kind != kind or not (folder / f"{name}.csv").exists():
+    for name, runs in _one_at_a_time(folder).items():
+        if BLACK_BOX_TASKS[name].kind != kind:
             continue
-        runs = pd.read_csv(folder / f"{name}.csv")
-        runs = runs[~runs["optimizer"].str.endswith(FIVE_AT_A_TIME)]
         for count in counts:
             if str(count) in runs:
                 means = runs.groupby("optimizer")[str(count)].mean().rank()

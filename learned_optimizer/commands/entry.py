@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 import sys
@@ -70,12 +71,21 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
         logging.set_verbosity(logging.WARNING)
         backend.limit_memory()
         try:
+            _check_finite(own)
             main(arguments[1:])
         except CommandError as error:
             print(f"{program}: {error}", file=sys.stderr)
             sys.exit(2)
 
     app.run(call, flags_parser=_parse)
+
+
+def _check_finite(modules: tuple[str, ...]) -> None:
+    """Refuses NaN and infinity, which no flag has a use for."""
+    for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
+        for flag in module_flags if module.startswith(modules) else ():
+            if isinstance(flag.value, float) and not math.isfinite(flag.value):
+                raise CommandError(f"--{flag.name} must be a finite number. Received: {flag.value}")
 
 
 def _without_names(main: Callable[[], None], names: list[str]) -> None:

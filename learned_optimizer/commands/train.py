@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from absl import flags
 
 from learned_optimizer.commands.entry import CommandError, command_line, reporting, run
@@ -74,7 +75,7 @@ def main() -> None:
     values = flags.FLAGS
     from learned_optimizer.meta_training.configuration import SETTINGS
     from learned_optimizer.meta_training.record import DifferentRunError
-    from learned_optimizer.meta_training.run import CONFIG_FILE, CheckpointError, Run
+    from learned_optimizer.meta_training.run import CONFIG_FILE, CheckpointError, Run, RunInUseError
     from learned_optimizer.meta_training.trainer import NonFiniteMetaGradientError
     from learned_optimizer.problems.data import DatasetUnavailableError
 
@@ -100,9 +101,14 @@ def main() -> None:
     sizes = ", ".join(f"{problem.num_coordinates:,}" for problem in trainer.problems)
     origin = f"by {values.config}" if values.config else f"on {name}"
     print(f"Meta-training {origin}: {sizes} coordinates. The run is in {run_dir}")
-    with reporting(NonFiniteMetaGradientError, CheckpointError, DifferentRunError):
+    with reporting(NonFiniteMetaGradientError, CheckpointError, DifferentRunError, RunInUseError):
         trainer.fit(
             settings["epochs"], settings["rounds_per_epoch"], run_directory=run_files, max_minutes=values.max_minutes
+        )
+    if trainer.history and not np.isfinite(trainer.best):
+        raise CommandError(
+            f"no validation loss was finite in {len(trainer.history)} epochs: nothing was learned. Lower the learning "
+            "rate, shorten the unrolls, or clip the adjoints; the history is in the run's folder."
         )
     _report(trainer, settings["epochs"] * settings["rounds_per_epoch"], run_dir, None if values.config else name)
 

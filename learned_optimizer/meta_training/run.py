@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +21,16 @@ from learned_optimizer.provenance import commit, versions
 
 CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
 CONFIG_FILE = "config.py"
+# The checkpoint before, for the case that the last one is damaged; and the file that a process which writes here locks.
+PREVIOUS, LOCK = "previous.safetensors", ".lock"
 
 
 class CheckpointError(ValueError):
     """A checkpoint is damaged, or not one of a meta-training."""
+
+
+class RunInUseError(RuntimeError):
+    """Another process writes into the run directory."""
 
 
 class Run:
@@ -30,7 +40,8 @@ class Run:
         config.py                the configuration file of a command, if there is one
         history.csv              a row an epoch
         logs/                    the same for TensorBoard
-        checkpoint.safetensors   where the run stands
+        checkpoint.safetensors   where the run stands, with a digest of it
+        previous.safetensors     where it stood one checkpoint before
         best/                    the best φ, as a preset: LearnedOptimizer("run/best")
 
     Args:
@@ -64,6 +75,34 @@ class Run:
             raise FileNotFoundError(f"There is no run to resume in {self.directory}: it has no {CHECKPOINT}.")
         self.directory.mkdir(parents=True, exist_ok=True)
         self._writer: Any = None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from writing here within this context, or until this process ends, however it ends.
+
+        What a process that was killed left half-written is cleared away. On Windows nothing is locked.
+
+        Raises:
+            RunInUseError: If another one does.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        with (self.directory / LOCK).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunInUseError(
+                    f"Another process meta-trains in {self.directory}. Wait for its end, or choose another directory."
+                ) from error
+            for left in self.directory.glob(".*"):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                elif left.suffix == ".tmp":
+                    left.unlink(missing_ok=True)
+            yield
 
     def save_config(self, config: Mapping[str, Any]) -> None:
         """Writes config.json: what the run is, with the versions and the commit that it is made with; and `files`."""
@@ -124,22 +163,53 @@ class Run:
         preset.save(self.directory / BEST)
 
     def save_checkpoint(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Writes all that a resumption needs: arrays, and a state that JSON can hold."""
+        """Writes all that a resumption needs, arrays and a state that JSON can hold; the checkpoint before is kept."""
+        if (self.directory / CHECKPOINT).exists():
+            with replaced_file(self.directory / PREVIOUS) as path:
+                shutil.copyfile(self.directory / CHECKPOINT, path)
         with replaced_file(self.directory / CHECKPOINT) as path:
             # Not np.ascontiguousarray, which makes vectors of scalars such as Adam's count of steps.
             contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-            safetensors.numpy.save_file(contiguous, path, metadata={"state": json.dumps(state)})
+            text = json.dumps(state)
+            metadata = {"state": text, "sha256": _digest(contiguous, text)}
+            safetensors.numpy.save_file(contiguous, path, metadata=metadata)
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Reads what `save_checkpoint` wrote.
+        """Reads what `save_checkpoint` wrote; of a damaged checkpoint the one before, with a warning.
 
         Raises:
-            CheckpointError: If the file is damaged.
+            CheckpointError: If both files are damaged, or there is one only.
         """
-        path = self.directory / CHECKPOINT
         try:
-            with safetensors.safe_open(path, framework="np") as file:
-                state = json.loads(file.metadata()["state"])
-                return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
-        except (safetensors.SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-            raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {error}") from error
+            return _load(self.directory / CHECKPOINT)
+        except CheckpointError as error:
+            try:
+                loaded = _load(self.directory / PREVIOUS)
+            except CheckpointError:
+                raise error from None
+            warnings.warn(f"{error} The run goes on from the one before, {self.directory / PREVIOUS}.", stacklevel=2)
+            return loaded
+
+
+def _load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            text, stated = file.metadata()["state"], file.metadata()["sha256"]
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = json.loads(text)
+    # Python's own of files that are gone, and of numbers and names in a header that make no sense.
+    except (safetensors.SafetensorError, OSError, TypeError, KeyError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {error}.") from error
+    if _digest(arrays, text) != stated:
+        raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one that it states.")
+    return arrays, state
+
+
+def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
+    """The SHA-256 of everything in a checkpoint."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

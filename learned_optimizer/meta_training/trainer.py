@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import time
 from collections.abc import Mapping, Sequence
@@ -249,10 +250,10 @@ class MetaTrainer:
             (meta-steps without a finite gradient), `meta_steps`, `seconds`.
 
         Raises:
-            NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite. All that came before is
-                saved.
+            NonFiniteMetaGradientError: If too many meta-gradients in a row were not finite; all before is saved.
             FileExistsError: If the run directory holds another run, and `resume` is false.
             DifferentRunError: If it is to be resumed as another meta-training than the one that was begun.
+            RunInUseError: If another process meta-trains in the run directory.
             ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
         """
         import pandas as pd
@@ -260,10 +261,16 @@ class MetaTrainer:
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         run = Run(run_directory, resume) if isinstance(run_directory, str | Path) else run_directory
-        if run:
-            self._begin(run, epochs, rounds_per_epoch)
-        total = epochs * rounds_per_epoch
         hooks = Callbacks(callbacks, self._phi)
+        with run.locked() if run else contextlib.nullcontext():
+            if run:
+                self._begin(run, epochs, rounds_per_epoch)
+            self._fit(run, epochs * rounds_per_epoch, rounds_per_epoch, hooks, max_minutes, verbose)
+        return pd.DataFrame(self.history)
+
+    def _fit(
+        self, run: Run | None, total: int, rounds_per_epoch: int, hooks: Callbacks, minutes: float | None, verbose: int
+    ) -> None:
         self._phi.stop_training = False
         hooks.call("on_train_begin")
         with StopOnSignal() as signal, Progress(total, self.rounds, verbose) as progress:
@@ -293,12 +300,11 @@ class MetaTrainer:
                     if run:
                         self._save(run)
                 progress.update(loss, self.best)
-                if max_minutes is not None and self.seconds >= 60 * max_minutes:
+                if minutes is not None and self.seconds >= 60 * minutes:
                     break
         hooks.call("on_train_end")
         if run:
             self._save(run)
-        return pd.DataFrame(self.history)
 
     def validate(self) -> np.ndarray:
         """f(θ_0), … of the validation episodes of each problem, `[episode_length, validation problems · episodes]`."""
@@ -379,7 +385,8 @@ class MetaTrainer:
     def _save(self, run: Run) -> None:
         run.save_checkpoint(*snapshot(self.state, self.best_weights, self._phi, self.estimator))
         run.save_history(self.history)
-        run.save_best(self.preset())
+        if np.isfinite(self.best) or not self.history:
+            run.save_best(self.preset())
 
 
 def several(problem: Problem | Sequence[Problem]) -> list[Problem]:

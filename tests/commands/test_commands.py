@@ -149,6 +149,36 @@ def train_here(monkeypatch, defined_once):
     return run_with
 
 
+NOTHING_FINITE = """
+from learned_optimizer.problems import Quadratic
+
+episode_length = 20
+episodes = epochs = rounds_per_epoch = 1
+
+
+class NOTHING(Quadratic):
+    def loss(self, parameters, state, batch):
+        loss, state = super().loss(parameters, state, batch)
+        return loss * float("nan"), state
+
+
+def config():
+    return {"problem": NOTHING(2, 1)}
+"""
+
+
+def test_a_meta_training_in_which_nothing_is_finite_fails(tmp_path, monkeypatch, defined_once, capsys):
+    (tmp_path / "nothing.py").write_text(NOTHING_FINITE)
+    flags = [f"--config={tmp_path / 'nothing.py'}", f"--run_dir={tmp_path / 'run'}"]
+    monkeypatch.setattr(sys, "argv", ["train.py", *flags])
+    with pytest.raises(SystemExit) as end, defined_once():
+        run(train.main, train.define_flags)
+    assert end.value.code == 2
+    output = capsys.readouterr()
+    assert "no validation loss was finite in 1 epochs: nothing was learned." in output.err
+    assert "Finished" not in output.out and not (tmp_path / "run" / "best").exists()
+
+
 @pytest.mark.slow
 def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
     train_here(config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")

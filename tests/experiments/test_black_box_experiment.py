@@ -3,7 +3,11 @@
 import pandas as pd
 import pytest
 
-from experiments.black_box import page, ranks, run_black_box
+from experiments.black_box import NETWORKS, _optimizers, _run_task, draw, page, ranks, run_black_box, run_networks
+from experiments.definitions import TRAINING
+from learned_optimizer import Preset
+from learned_optimizer.evaluation.black_box import BLACK_BOX_TASKS
+from learned_optimizer.rules.black_box import BlackBoxLSTM
 
 
 def rows(label, scale, seeds=8):
@@ -66,3 +70,34 @@ def test_a_smoke_run_leaves_tables_and_a_page_and_keeps_what_is_there(tmp_path):
     again = pd.read_csv(tmp_path / "branin.csv")
     assert (again.loc[again["optimizer"] == "TPE", "5"] == 123.0).all()
     assert "## branin" in (tmp_path / "README.md").read_text()
+
+
+def test_the_picture_is_of_what_is_recorded(folder):
+    draw(folder)
+    assert (folder / "regrets.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_networks_of_a_meta_training_are_run_on_tasks_of_their_number_of_dimensions(tmp_path):
+    rule = BlackBoxLSTM(2, hidden_size=3)
+    run = tmp_path / "runs" / "black-box-paper-2d-ei"
+    Preset(rule, rule.initial_weights()).save(run)
+    assert [label for label, *_ in _optimizers(BLACK_BOX_TASKS["branin"].space, [str(run)])] == ["paper's LSTM, EI"]
+    assert not _optimizers(BLACK_BOX_TASKS["hartmann-3"].space, [str(run)])
+    (tmp_path / "results").mkdir()
+    for name in ("branin", "hartmann-3"):
+        _run_task(tmp_path / "results", True, [str(run)], name)
+    recorded = pd.read_csv(tmp_path / "results" / "branin.csv")
+    assert list(recorded["optimizer"]) == ["paper's LSTM, EI"] * 2
+    assert [file.stem for file in (tmp_path / "results").iterdir()] == ["branin"]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_a_meta_training(name):
+    assert name in TRAINING
+
+
+@pytest.mark.slow
+def test_a_smoke_run_of_the_networks_meta_trains_one(tmp_path):
+    run_networks(tmp_path / "results" / "black-box-paper", smoke=True, runs=tmp_path / "runs")
+    recorded = pd.read_csv(tmp_path / "results" / "black-box" / "branin.csv")
+    assert set(recorded["optimizer"]) == {"paper's LSTM"}
