@@ -107,7 +107,7 @@ class Preset:
             preset = cls(rule, rule.upgrade_weights(weights), config.get("card", {}), groups)
         except UnknownRuleError as error:
             raise PresetError(str(error)) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise PresetError(f"The configuration of an optimizer holds no readable φ: {error}") from error
         # It is that of φ as it was saved. Models that were saved by the first version state none.
         saved = _fingerprint(weights)
@@ -172,7 +172,7 @@ class Preset:
             weights = safetensors.numpy.load_file(directory / WEIGHTS)
         except FileNotFoundError as error:
             raise PresetError(f"{directory} has no {WEIGHTS}.") from error
-        except (safetensors.SafetensorError, OSError, KeyError, TypeError) as error:
+        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise PresetError(f"{directory / WEIGHTS} is damaged: {error}") from error
         for name, value in weights.items():
             if value.dtype != np.float32:
@@ -187,7 +187,7 @@ class Preset:
             preset = cls(rule, rule.upgrade_weights(weights), config.get("card", {}), groups)
         except PresetError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise PresetError(f"{directory} does not fit this version: {error}") from error
         if _fingerprint(weights) != config.get("sha256"):
             raise PresetError(f"{directory / WEIGHTS} is damaged: its SHA-256 is not the one in {CONFIG}.")

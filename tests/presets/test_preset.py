@@ -118,6 +118,11 @@ def flip_a_bit(folder):
     (folder / WEIGHTS).write_bytes(content)
 
 
+def many_axes(folder):
+    header = json.dumps({"x": {"dtype": "F32", "shape": [1] * 65, "data_offsets": [0, 4]}}).encode()
+    (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
+
+
 DAMAGES = {
     "no configuration": (lambda folder: (folder / CONFIG).unlink(), "it has no preset.json"),
     "no JSON": (lambda folder: (folder / CONFIG).write_text("{"), "cannot be read"),
@@ -129,6 +134,15 @@ DAMAGES = {
     "no rule": (edit(rule=None), "does not fit this version"),
     "an unknown argument": (edit(rule={"name": "CoordinatewiseLSTM", "arguments": {"x": 1}}), "does not fit"),
     "other shapes": (edit(rule={"name": "CoordinatewiseLSTM", "arguments": {}}), "expects weights of shapes"),
+    "an infinite size": (
+        edit(rule={"name": "CoordinatewiseLSTM", "arguments": {"hidden_sizes": [float("inf")]}}),
+        "does not fit this version",
+    ),
+    "a size of 400 digits": (
+        edit(rule={"name": "CoordinatewiseLSTM", "arguments": {"output_scale": 10**400}}),
+        "does not fit this version",
+    ),
+    "65 axes": (many_axes, f"{WEIGHTS} is damaged"),
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), f"has no {WEIGHTS}"),
     "half of the weights": (
         lambda folder: (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-100]),
@@ -153,8 +167,10 @@ def test_damaged_folders_are_refused(damage, message, folder):
         {"phi": {"output/bias": {"shape": [1, 1], "float32": "not base64!"}}},
         {"rule": {"name": "Mine"}},
         {"rule": {}},
+        {"phi": {"output/bias": {"shape": [1] * 65, "float32": ""}}},
+        {"rule": {"name": "CoordinatewiseLSTM", "arguments": {"output_scale": 10**400}}},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:40],
 )
 def test_damaged_configurations_are_refused(change, preset):
     with pytest.raises(PresetError, match="holds no readable φ|No rule is called"):
