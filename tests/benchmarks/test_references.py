@@ -11,7 +11,7 @@ from benchmarks.optimizees import initial_phi
 REFERENCES = {"plain_tensorflow": "tensorflow", "plain_jax": "jax", "plain_torch": "torch"}
 
 
-@pytest.mark.parametrize("name", ["quadratic", "mlp"])
+@pytest.mark.parametrize("name", ["quadratic", pytest.param("mlp", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reference", REFERENCES)
 def test_losses_and_meta_gradients_agree(reference, name):
     pytest.importorskip(REFERENCES[reference])

@@ -194,6 +194,7 @@ def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
     assert record["fit"]["epochs"] == 2 and schedule["config"]["decay_steps"] == 2 * 2 * 2
 
 
+@pytest.mark.slow
 def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, train_here, capsys):
     small = ["--episode_length=20", "--episodes=1", "--learning_rate=0.02", "--epochs=1", "--rounds_per_epoch=1"]
     flags = ["--problem=quadratic", "--initial_preset=quadratic", *small, "--description=Mine"]
@@ -227,6 +228,7 @@ def test_a_finished_run_is_prolonged_under_the_schedule_that_it_was_begun_with(t
     assert [each["epochs"] for each in record["resumptions"]] == [4, 4]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
     problem, run_dir, *_ = trained
     process = start("train.py", config(problem), f"--run_dir={tmp_path / 'run'}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.black_box import NETWORKS
 from experiments.definitions import EXPERIMENTS, TRAINING
 from learned_optimizer import presets
 from learned_optimizer.meta_training import CMAES
@@ -43,7 +44,7 @@ def test_a_config_builds_its_meta_training(name):
 
 def test_every_config_is_of_a_preset_or_an_experiment_or_a_start_of_one():
     made = {name for experiment in EXPERIMENTS.values() for name in experiment.optimizers()} | set(presets.names())
-    made |= set(presets.names(black_box=True))
+    made |= set(presets.names(black_box=True)) | set(NETWORKS)
     made &= set(TRAINING)
     while starts := {initial for name in made if (initial := initial_of(name)) and initial not in made}:
         assert starts <= set(TRAINING)
