@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +22,8 @@ from learned_optimizer.provenance import commit, versions
 
 CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
 CONFIG_FILE = "config.py"
-# The checkpoint before, for the case that the last one is damaged; and the file that a process which writes here locks.
-PREVIOUS, LOCK = "previous.safetensors", ".lock"
+# The checkpoint before, for the case that the last one is damaged.
+PREVIOUS = "previous.safetensors"
 
 
 class CheckpointError(ValueError):
@@ -90,9 +91,11 @@ class Run:
         except ImportError:
             yield
             return
-        with (self.directory / LOCK).open("w") as file:
+        # The directory itself: a file for it would be one more that a killed process leaves.
+        opened = os.open(self.directory, os.O_RDONLY)
+        try:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise RunInUseError(
                     f"Another process meta-trains in {self.directory}. Wait for its end, or choose another directory."
@@ -103,6 +106,8 @@ class Run:
                 elif left.suffix == ".tmp":
                     left.unlink(missing_ok=True)
             yield
+        finally:
+            os.close(opened)
 
     def save_config(self, config: Mapping[str, Any]) -> None:
         """Writes config.json: what the run is, with the versions and the commit that it is made with; and `files`."""

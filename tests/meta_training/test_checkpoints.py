@@ -104,10 +104,9 @@ def test_a_run_directory_in_use_is_refused(run):
 
 
 def test_a_process_that_was_killed_leaves_no_lock_and_its_files_are_cleared_away(run):
-    program = "import pathlib, sys, time, fcntl; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print(1, flush=True)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"{program}; time.sleep(100)", str(run.directory / ".lock")], stdout=subprocess.PIPE
-    )
+    program = "import fcntl, os, sys, time; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)"
+    program += "; print(1, flush=True); time.sleep(100)"
+    process = subprocess.Popen([sys.executable, "-c", program, str(run.directory)], stdout=subprocess.PIPE)
     process.stdout.readline()
     with pytest.raises(RunInUseError), run.locked():
         pass
@@ -117,4 +116,4 @@ def test_a_process_that_was_killed_leaves_no_lock_and_its_files_are_cleared_away
     (run.directory / ".best.abc").mkdir()
     (run.directory / "notes.tmp").write_text("mine")
     with run.locked():
-        assert {path.name for path in run.directory.iterdir()} == {".lock", "notes.tmp"}
+        assert {path.name for path in run.directory.iterdir()} == {"notes.tmp"}

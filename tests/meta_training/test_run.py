@@ -59,7 +59,7 @@ class TestDirectory:
 
     def test_nothing_temporary_is_left(self, finished):
         names = {path.name for path in finished[1].iterdir()}
-        assert names == {"config.json", "history.csv", "checkpoint.safetensors", "best", "logs"}
+        assert names == {"config.json", "history.csv", "checkpoint.safetensors", "previous.safetensors", "best", "logs"}
         assert not [path for path in finished[1].parent.iterdir() if path != finished[1]]
 
     def test_a_run_is_never_overwritten(self, finished):
