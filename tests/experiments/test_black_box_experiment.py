@@ -1,9 +1,20 @@
 """The experiment on functions that are known by their values alone."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.black_box import NETWORKS, _optimizers, _run_task, draw, page, ranks, run_black_box, run_networks
+from experiments.black_box import (
+    NETWORKS,
+    Standardized,
+    _optimizers,
+    _run_task,
+    draw,
+    page,
+    ranks,
+    run_black_box,
+    run_networks,
+)
 from experiments.definitions import TRAINING
 from learned_optimizer import Preset
 from learned_optimizer.evaluation.black_box import BLACK_BOX_TASKS
@@ -81,14 +92,29 @@ def test_networks_of_a_meta_training_are_run_on_tasks_of_their_number_of_dimensi
     rule = BlackBoxLSTM(2, hidden_size=3)
     run = tmp_path / "runs" / "black-box-paper-2d-ei"
     Preset(rule, rule.initial_weights()).save(run)
-    assert [label for label, *_ in _optimizers(BLACK_BOX_TASKS["branin"].space, [str(run)])] == ["paper's LSTM, EI"]
-    assert not _optimizers(BLACK_BOX_TASKS["hartmann-3"].space, [str(run)])
+    assert [label for label, *_ in _optimizers(BLACK_BOX_TASKS["branin"], [str(run)])] == ["paper's LSTM, EI"]
+    assert not _optimizers(BLACK_BOX_TASKS["hartmann-3"], [str(run)])
     (tmp_path / "results").mkdir()
     for name in ("branin", "hartmann-3"):
         _run_task(tmp_path / "results", True, [str(run)], name)
     recorded = pd.read_csv(tmp_path / "results" / "branin.csv")
     assert list(recorded["optimizer"]) == ["paper's LSTM, EI"] * 2
     assert [file.stem for file in (tmp_path / "results").iterdir()] == ["branin"]
+
+
+def test_they_are_told_values_of_mean_0_and_deviation_1():
+    class Told:
+        space, values = BLACK_BOX_TASKS["goldstein-price"].space, []
+
+        def tell(self, parameters, value):
+            self.values.append(value)
+
+    function, _ = BLACK_BOX_TASKS["goldstein-price"].function(0)
+    told = Standardized(Told(), function)
+    for point in np.random.default_rng(1).random((4000, 2)):
+        parameters = Told.space.parameters(point)
+        told.tell(parameters, function(parameters))
+    assert abs(np.mean(Told.values)) < 0.15 and abs(np.std(Told.values) - 1) < 0.15
 
 
 @pytest.mark.parametrize("name", NETWORKS)
