@@ -17,7 +17,7 @@ NUM_STEPS = 4
 SEED = make_seed(7)
 RULES = {
     "log_and_sign": CoordinatewiseLSTM((2,), p=3.0, output_scale=0.3),
-    "raw gradients": CoordinatewiseLSTM((2, 2), preprocessing="none", output_scale=0.3),
+    "unscaled inputs": CoordinatewiseLSTM((2, 2), preprocessing="none", output_scale=0.3),
 }
 
 

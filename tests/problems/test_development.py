@@ -14,8 +14,8 @@ CLASSES = {"mnist": 10, "digits": 10, "cifar10": 10, "topics": 8, "teacher": 12,
 WITHOUT_DOWNLOAD = [name for name in TASKS if not name.startswith(("mnist", "cifar10"))]
 
 
-# Of the tasks that need a download one of each kind; `make test-slow` builds all.
-FAMILIES = [*WITHOUT_DOWNLOAD, "mnist-cnn", "cifar10-cnn-bn"]
+# Of the tasks that need a download one; `make test-slow` builds all.
+FAMILIES = [*WITHOUT_DOWNLOAD, "mnist-cnn"]
 
 
 @pytest.fixture(params=[name if name in FAMILIES else pytest.param(name, marks=pytest.mark.slow) for name in TASKS])
