@@ -59,7 +59,8 @@ class BlackBoxOptimizer:
         evaluations: All results so far, in the order in which they were told.
 
     Raises:
-        ValueError: If the space, or an earlier result, is not valid, or the preset is of a rule that needs gradients.
+        ValueError: If the space, or an earlier result, is not valid, or the preset is of a rule that needs gradients,
+            or that is for another number of parameters.
         PresetError: If there is no such preset.
     """
 
@@ -80,6 +81,7 @@ class BlackBoxOptimizer:
                 f"{type(rule).__name__} needs gradients: it is for `LearnedOptimizer`. A preset for functions without "
                 f"gradients is {BLACK_BOX!r}."
             )
+        rule.check_dimensions(len(self.space))
         self._weights = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
         generator = np.random.default_rng(seed)
         self._order = generator.permutation(len(self.space))

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from learned_optimizer import LearnedOptimizer, Preset, backend
+from learned_optimizer.black_box import BlackBoxOptimizer
 from learned_optimizer.problems import GaussianProcess, Problem
 from learned_optimizer.problems.streams import make_seeds
 from learned_optimizer.rules import BLACK_BOX, Layout, deserialize, serialize
@@ -227,6 +228,8 @@ def test_the_sequence_fills_the_cube_evenly():
 
 def test_a_network_for_two_dimensions_refuses_three():
     rule = BLACK_BOX["BlackBoxLSTM"](num_dimensions=2)
+    with pytest.raises(ValueError, match="of 2 dimensions. Received: 1"):
+        BlackBoxOptimizer({"x": (0.0, 1.0)}, Preset(rule, rule.initial_weights()))
     with pytest.raises(ValueError, match="of 2 dimensions. Received: 3"):
         proposals_of_three = Told(ops.zeros((1, 3)), ops.zeros((1,)), ops.ones((1,)))
         rule.propose(proposals_of_three, rule.own_initial_state(Layout([(3,)])), rule.initial_weights())

@@ -74,6 +74,14 @@ class BlackBoxRule(Rule):
             The next point, `[num_functions, num_dimensions]`, and the next state.
         """
 
+    def check_dimensions(self, num_dimensions: int) -> None:
+        """Refuses functions of a number of dimensions that the rule is not for; most are for any.
+
+        Raises:
+            ValueError: If it is not for them.
+        """
+        del num_dimensions
+
     def with_room(self, num_results: int) -> BlackBoxRule:
         """The same rule with room for so many results in its state, if it keeps them; φ fits both."""
         del num_results

@@ -58,12 +58,16 @@ class BlackBoxLSTM(BlackBoxRule):
         """(h, c) of each function."""
         return ((self.hidden_size, "tensor"), (self.hidden_size, "tensor"))
 
+    def check_dimensions(self, num_dimensions: int) -> None:
+        """Refuses functions of another number of dimensions; see `BlackBoxRule.check_dimensions`."""
+        if num_dimensions != self.num_dimensions:
+            raise ValueError(
+                f"This BlackBoxLSTM is for functions of {self.num_dimensions} dimensions. Received: {num_dimensions}"
+            )
+
     def propose(self, told: Told, state: State, weights: Weights) -> tuple[Tensor, State]:
         """Computes [x_{t+1}, h_{t+1}]; see `BlackBoxRule.propose`."""
-        if told.x.shape[1] != self.num_dimensions:
-            raise ValueError(
-                f"This BlackBoxLSTM is for functions of {self.num_dimensions} dimensions. Received: {told.x.shape[1]}"
-            )
+        self.check_dimensions(told.x.shape[1])
         there = told.there[None]
         inputs = ops.concatenate([there * (2 * ops.transpose(told.x) - 1), there * told.y[None], there], axis=0)
         h, c = state
