@@ -30,7 +30,7 @@ from learned_optimizer.meta_training.state import State, restore, snapshot
 from learned_optimizer.meta_training.validation import MONITORS, Validation, validation_losses
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
-from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.base import Problem, several
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
@@ -385,17 +385,6 @@ class MetaTrainer:
     def _save(self, run: Run) -> None:
         run.save_checkpoint(*snapshot(self.state, self.best_weights, self._phi, self.estimator))
         run.save_history(self.history)
+        # Else nothing was learned, and `best` would be the φ that it began with.
         if np.isfinite(self.best) or not self.history:
             run.save_best(self.preset())
-
-
-def several(problem: Problem | Sequence[Problem]) -> list[Problem]:
-    """The problems as a list, also where there is one.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    problems = [problem] if isinstance(problem, Problem) else list(problem)
-    if not problems:
-        raise ValueError("`problem` must be a problem, or several. Received: none")
-    return problems

@@ -76,22 +76,13 @@ class Problem(abc.ABC):
     def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """Computes f_t(θ_t), a scalar, and the next state, of the structure of `state`."""
 
-    def improvement(self, state: Nest) -> Tensor:
-        """The improvement that was to be expected of the latest θ_t over those before, of each episode, `[episodes]`.
+    def improvement(self, state: Nest) -> Tensor | None:
+        """The expected improvement of the latest θ_t over those before, from the state after it; None if not known.
 
-        Args:
-            state: The states of the episodes, stacked.
-
-        Raises:
-            NotImplementedError: If it does not.
+        The states may be those of several episodes, stacked; then it is that of each, `[episodes]`.
         """
         del state
-        raise NotImplementedError
-
-    @property
-    def knows_improvement(self) -> bool:
-        """Whether `improvement` is there, for the meta-loss `ExpectedImprovement`."""
-        return False
+        return None
 
     def test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:
         """What is measured at the end of an episode on data that it has not seen, scalars by name; often nothing."""
@@ -112,6 +103,18 @@ class Problem(abc.ABC):
         shapes = list(self.parameter_shapes)
         parts = backend.split(theta, [math.prod(shape) for shape in shapes])
         return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def several(problem: Problem | Sequence[Problem]) -> list[Problem]:
+    """The problems as a list, also where there is one.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    problems = [problem] if isinstance(problem, Problem) else list(problem)
+    if not problems:
+        raise ValueError("`problem` must be a problem, or several. Received: none")
+    return problems
 
 
 def draw_examples(seed: Tensor, batch_size: int, num_examples: int) -> Tensor:

@@ -175,14 +175,9 @@ class GaussianProcess(Problem):
             value = ops.expm1(warping * value) / warping
         return value + self.noise * batch[0], state
 
-    @property
-    def knows_improvement(self) -> bool:
-        """Whether values are drawn one by one."""
-        return self.sampling == "conditional"
-
-    def improvement(self, state: Nest) -> Tensor:
-        """The expected improvement of the latest point of each of several episodes, `[episodes]`, or of one."""
-        return state.improvement
+    def improvement(self, state: Nest) -> Tensor | None:
+        """The expected improvement of the latest point; None where a function is drawn whole."""
+        return state.improvement if self.sampling == "conditional" else None
 
     def _draw_value(self, x: Tensor, state: Visited, batch: Tensor) -> tuple[Tensor, Visited]:
         """A value from its distribution given those before: y = lᵀL⁻¹y + λε, with l = L⁻¹k, λ² = k(x, x) − lᵀl."""

@@ -14,7 +14,7 @@ from keras import ops
 from learned_optimizer import backend
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
-from learned_optimizer.problems.streams import make_seeds
+from learned_optimizer.problems.streams import make_seeds, sample
 from learned_optimizer.unroll import IMPROVEMENT, Carry, ParameterGroup, start, truncate
 
 
@@ -141,13 +141,14 @@ class Estimator(abc.ABC):
                 f"`episodes` must be a multiple of {self.copies} for {type(self).__name__}, which runs so many on each "
                 f"optimizee. Received: {episodes}"
             )
-        if objective.validation and any(p.validation_batch(make_seeds(0, 0, [0])[0]) is None for p in problems):
+        seed = make_seeds(0, 0, [0])[0]
+        if objective.validation and any(p.validation_batch(seed) is None for p in problems):
             raise ValueError(
                 "A meta-loss on validation data needs problems that keep examples for it: give `validation_data` to a "
                 "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
             )
 
-        if objective.measure == IMPROVEMENT and not all(problem.knows_improvement for problem in problems):
+        if objective.measure == IMPROVEMENT and any(p.improvement(sample(p, seed)[1]) is None for p in problems):
             raise ValueError(
                 "The expected improvement is known to problems that draw values one by one: "
                 'GaussianProcess(…, sampling="conditional"). ObservedImprovement is for all.'
