@@ -10,9 +10,9 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
 from keras_tuner.engine.trial import TrialStatus
 
-from learned_optimizer.black_box.optimizer import BlackBoxOptimizer
+from learned_optimizer.black_box.optimizer import BlackBoxOptimizer, black_box_preset
 from learned_optimizer.black_box.space import Dimension, Parameters
-from learned_optimizer.presets.library import BLACK_BOX, load
+from learned_optimizer.presets.library import BLACK_BOX
 from learned_optimizer.presets.preset import Preset
 
 
@@ -42,7 +42,8 @@ class LearnedOracle(keras_tuner.Oracle):
         max_consecutive_failed_trials: The number of failed trials in a row that ends the search.
 
     Raises:
-        ValueError: If the preset is of a rule that needs gradients.
+        ValueError: If the preset is of a rule that needs gradients; and from a search with another number of
+            hyperparameters than the rule is for.
         PresetError: If there is no such preset.
     """
 
@@ -72,9 +73,7 @@ class LearnedOracle(keras_tuner.Oracle):
         if seed is not None:
             # The base class takes 0 for none.
             self.seed = self._seed_state = seed
-        self._preset = preset if isinstance(preset, Preset) else load(preset)
-        # To refuse a preset that does not fit here, rather than in the first trial.
-        BlackBoxOptimizer({"any": (0.0, 1.0)}, self._preset)
+        self._preset = black_box_preset(preset)
         self._optimizer: BlackBoxOptimizer | None = None
         self._optimized: list[dict[str, Any]] = []
 

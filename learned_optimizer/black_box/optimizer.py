@@ -6,7 +6,7 @@ import collections
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from keras import ops
@@ -30,6 +30,25 @@ class Evaluation(NamedTuple):
 
     parameters: Parameters
     value: float
+
+
+def black_box_preset(preset: str | Path | Preset) -> Preset:
+    """A preset of a rule that sees values.
+
+    Args:
+        preset: The name of a shipped preset, the folder of another, or a `Preset`.
+
+    Raises:
+        ValueError: If its rule needs gradients.
+        PresetError: If there is no such preset.
+    """
+    preset = preset if isinstance(preset, Preset) else load(preset)
+    if not isinstance(preset.rule, BlackBoxRule):
+        raise ValueError(
+            f"{type(preset.rule).__name__} needs gradients: it is for `LearnedOptimizer`. A preset for functions "
+            f"without gradients is {BLACK_BOX!r}."
+        )
+    return preset
 
 
 class BlackBoxOptimizer:
@@ -74,13 +93,8 @@ class BlackBoxOptimizer:
         num_evaluations: int = 1,
     ) -> None:
         self.space = space if isinstance(space, Space) else Space(space)
-        preset = preset if isinstance(preset, Preset) else load(preset)
-        rule = preset.rule
-        if not isinstance(rule, BlackBoxRule):
-            raise ValueError(
-                f"{type(rule).__name__} needs gradients: it is for `LearnedOptimizer`. A preset for functions without "
-                f"gradients is {BLACK_BOX!r}."
-            )
+        preset = black_box_preset(preset)
+        rule = cast(BlackBoxRule, preset.rule)
         rule.check_dimensions(len(self.space))
         self._weights = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
         generator = np.random.default_rng(seed)

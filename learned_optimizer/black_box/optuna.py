@@ -13,9 +13,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from learned_optimizer.black_box.optimizer import BlackBoxOptimizer
+from learned_optimizer.black_box.optimizer import BlackBoxOptimizer, black_box_preset
 from learned_optimizer.black_box.space import Dimension, Float, Integer, Parameters, Space
-from learned_optimizer.presets.library import BLACK_BOX, load
+from learned_optimizer.presets.library import BLACK_BOX
 from learned_optimizer.presets.preset import Preset
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -41,14 +41,13 @@ class LearnedSampler(optuna.samplers.BaseSampler):
         seed: Integer seed; a random one if it is None.
 
     Raises:
-        ValueError: If the preset is of a rule that needs gradients; and from a study with several objectives.
+        ValueError: If the preset is of a rule that needs gradients; and from a study with several objectives, or with
+            another number of parameters than the rule is for.
         PresetError: If there is no such preset.
     """
 
     def __init__(self, preset: str | Path | Preset = BLACK_BOX, *, seed: int | None = None) -> None:
-        self._preset = preset if isinstance(preset, Preset) else load(preset)
-        # To refuse a preset that does not fit here, rather than in the second trial.
-        BlackBoxOptimizer({"any": (0.0, 1.0)}, self._preset)
+        self._preset = black_box_preset(preset)
         self._seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         self._random = optuna.samplers.RandomSampler(seed)
         self._lock = threading.Lock()

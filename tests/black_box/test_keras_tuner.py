@@ -12,7 +12,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from learned_optimizer import Preset, presets
 from learned_optimizer.black_box import BlackBoxOptimizer, Float
 from learned_optimizer.black_box.keras_tuner import LearnedOracle, _Hyperparameter
-from learned_optimizer.rules import DimensionwiseLSTM
+from learned_optimizer.rules import BlackBoxLSTM, DimensionwiseLSTM
 
 # Keras Tuner calls `threading.currentThread().getName()`, which Python has renamed. And when Keras saves weights, h5py
 # gets arrays that are not yet as NumPy 2 wants them.
@@ -254,3 +254,9 @@ def test_refuses_a_preset_that_needs_gradients():
         LearnedOracle("val_loss", 5, presets.load("general"))
     with pytest.raises(presets.PresetError, match="no preset 'missing'"):
         LearnedOracle("val_loss", 5, "missing")
+
+
+def test_refuses_another_number_of_hyperparameters_than_the_rule_is_for(tmp_path):
+    rule = BlackBoxLSTM(num_dimensions=3, hidden_size=6)
+    with pytest.raises(ValueError, match="for functions of 3 dimensions. Received: 2"):
+        search(bowl, tmp_path, 2, preset=Preset(rule, rule.initial_weights()))

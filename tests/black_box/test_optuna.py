@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from learned_optimizer import Preset, presets
 from learned_optimizer.black_box import BlackBoxOptimizer, Float
 from learned_optimizer.black_box.optuna import LearnedSampler, _dimension
-from learned_optimizer.rules import DimensionwiseLSTM
+from learned_optimizer.rules import BlackBoxLSTM, DimensionwiseLSTM
 
 
 @pytest.fixture(autouse=True)
@@ -216,3 +216,9 @@ def test_refuses_a_preset_that_needs_gradients():
         LearnedSampler(presets.load("general"))
     with pytest.raises(presets.PresetError, match="no preset 'missing'"):
         LearnedSampler("missing")
+
+
+def test_refuses_another_number_of_parameters_than_the_rule_is_for():
+    rule = BlackBoxLSTM(num_dimensions=3, hidden_size=6)
+    with pytest.raises(ValueError, match="for functions of 3 dimensions. Received: 2"):
+        run(bowl, 2, LearnedSampler(Preset(rule, rule.initial_weights())))
