@@ -10,6 +10,7 @@ must know are in the docstrings here:
 | `subroutine` | a `tf.function` within another, traced once | the function itself |
 | `scan` | a Python loop where it is differentiated, else `tf.while_loop` | `lax.scan` |
 | `for_each` | one after the other | in threads on a CPU |
+| `Cluster` | `MultiWorkerMirroredStrategy` | `jax.distributed` |
 | `map_episodes` | `vectorized_map`, or one after the other | `vmap`, or one after the other |
 | random numbers | Philox | Threefry |
 """
@@ -18,19 +19,23 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from learned_optimizer.backend.tensorflow import (
+        Cluster,
         OptimizerLoop,
         as_generator_state,
         draw_each,
+        first_nonfinite_operation,
         fold_in,
         for_each,
         has_accelerator,
         initial_value,
         jit,
         limit_memory,
+        local_devices,
         make_apply,
         make_seed,
         map_episodes,
         normal,
+        on_device,
         randint,
         read,
         scan,
@@ -44,19 +49,23 @@ if keras.backend.backend() == "tensorflow":
     )
 elif keras.backend.backend() == "jax":
     from learned_optimizer.backend.jax import (  # type: ignore[assignment]
+        Cluster,
         OptimizerLoop,
         as_generator_state,
         draw_each,
+        first_nonfinite_operation,
         fold_in,
         for_each,
         has_accelerator,
         initial_value,
         jit,
         limit_memory,
+        local_devices,
         make_apply,
         make_seed,
         map_episodes,
         normal,
+        on_device,
         randint,
         read,
         scan,
@@ -77,19 +86,23 @@ else:
     )
 
 __all__ = [
+    "Cluster",
     "OptimizerLoop",
     "as_generator_state",
     "draw_each",
+    "first_nonfinite_operation",
     "fold_in",
     "for_each",
     "has_accelerator",
     "initial_value",
     "jit",
     "limit_memory",
+    "local_devices",
     "make_apply",
     "make_seed",
     "map_episodes",
     "normal",
+    "on_device",
     "randint",
     "read",
     "scan",

@@ -6,6 +6,7 @@ import concurrent.futures
 import functools
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax.experimental import multihost_utils
+
+from learned_optimizer.backend.traceback import line_of
 
 Tensor = Any
 Nest = Any
@@ -78,8 +82,12 @@ def draw_each(function: Callable[[Nest], Nest], seeds: Nest) -> Nest:
     return jax.vmap(function)(seeds)
 
 
-def for_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Calls a function that runs a program on each item, on a CPU as many at once as there are cores."""
+def for_each(function: Callable[[Any], Any], items: Sequence[Any], devices: int = 1) -> list[Any]:
+    """Calls a function that runs a program on each item, on a CPU as many at once as there are cores.
+
+    An accelerator's programs are not waited for, so that several devices work at once in any case.
+    """
+    del devices
     workers = 1 if has_accelerator() else min(len(items), os.cpu_count() or 1)
     if workers == 1:
         return [function(item) for item in items]
@@ -166,6 +174,48 @@ def make_apply(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.
             variable.assign(value)
 
     return apply
+
+
+def local_devices() -> list[Any]:
+    """The devices of this process."""
+    return list(jax.local_devices())
+
+
+def on_device(device: Any) -> Any:
+    """A context within which programs run on a device."""
+    return jax.default_device(device)
+
+
+class Cluster:
+    """The processes that compute together, of `jax.distributed`; see that of `tensorflow.py`."""
+
+    def __init__(self, addresses: Sequence[str], index: int) -> None:
+        # For processes without an accelerator; others do not use it.
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.distributed.initialize(addresses[0], len(addresses), index)
+        self.devices = local_devices()
+
+    def all_gather(self, vector: np.ndarray) -> np.ndarray:
+        """The vectors of all processes, `[processes, size]`; they have the same size.
+
+        Raises:
+            ConnectionError: If another process is gone.
+        """
+        try:
+            return np.asarray(multihost_utils.process_allgather(vector))
+        except jax.errors.JaxRuntimeError as error:
+            raise ConnectionError(str(error)) from error
+
+
+def first_nonfinite_operation(function: Callable[[], Any]) -> str:
+    """Runs a function operation by operation, and names the first that gives infinity or NaN; empty if none."""
+    with jax.disable_jit(), jax.debug_nans(True), jax.debug_infs(True):
+        try:
+            function()
+        except FloatingPointError as error:
+            found = re.search(r"encountered in ([\w-]+)", str(error))
+            return f"{found[1] if found else 'unknown'}, in {line_of(error)}"
+    return ""
 
 
 class OptimizerLoop:

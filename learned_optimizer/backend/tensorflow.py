@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from learned_optimizer.backend.traceback import line_of
 
 Tensor = Any
 Nest = Any
@@ -90,7 +94,8 @@ def map_episodes(function: Callable[[Nest], Nest], episodes: Nest, vectorized: b
         vectorized: Whether the operations are batched; otherwise one episode is taken after the other, which is faster
             for convolutions, of which there is no batched form.
     """
-    if vectorized and tf.nest.flatten(episodes)[0].shape[0] > 1:
+    # What is run operation by operation, to look into it, is not batched: that would be a program again.
+    if vectorized and tf.nest.flatten(episodes)[0].shape[0] > 1 and not tf.config.functions_run_eagerly():
         return tf.vectorized_map(function, episodes)
     return draw_each(function, episodes)
 
@@ -112,9 +117,15 @@ def draw_each(function: Callable[[Nest], Nest], seeds: Nest) -> Nest:
     return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), first, *others)
 
 
-def for_each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Calls a function that runs a program on each item, one after the other: TensorFlow itself takes all cores."""
-    return [function(item) for item in items]
+def for_each(function: Callable[[Any], Any], items: Sequence[Any], devices: int = 1) -> list[Any]:
+    """Calls a function that runs a program on each item, one after the other: TensorFlow itself takes all cores.
+
+    Where the items are for several devices, so many are run at once.
+    """
+    if devices == 1:
+        return [function(item) for item in items]
+    with concurrent.futures.ThreadPoolExecutor(devices) as pool:
+        return list(pool.map(function, items))
 
 
 def split(x: Tensor, sizes: Sequence[int], axis: int = 0) -> Sequence[Tensor]:
@@ -199,6 +210,80 @@ def to_numpy(value: Any) -> np.ndarray:
 def has_accelerator() -> bool:
     """Whether computations run on a GPU or TPU."""
     return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+
+
+def local_devices() -> list[str]:
+    """The names of this process's GPUs; of its CPUs, of which there is one unless more were made, if it has none."""
+    return [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
+
+
+def on_device(device: str) -> Any:
+    """A context within which programs run on a device."""
+    return tf.device(device)
+
+
+class Cluster:
+    """The processes that compute together, of a `tf.distribute.MultiWorkerMirroredStrategy`.
+
+    It must be made before anything is computed.
+
+    Args:
+        addresses: The address, host:port, of each process.
+        index: The number of this one.
+
+    Attributes:
+        devices: The devices of this process.
+    """
+
+    def __init__(self, addresses: Sequence[str], index: int) -> None:
+        cluster = tf.train.ClusterSpec({"worker": list(addresses)})
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            cluster, task_type="worker", task_id=index, rpc_layer="grpc"
+        )
+        self._strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        self.devices = list(self._strategy.extended.worker_devices)
+        self._gather = tf.function(self._gathered, reduce_retracing=True)
+        self._count = len(addresses)
+
+    def all_gather(self, vector: np.ndarray) -> np.ndarray:
+        """The vectors of all processes, `[processes, size]`; they have the same size.
+
+        Raises:
+            ConnectionError: If another process is gone.
+        """
+        try:
+            rows = self._gather(tf.convert_to_tensor(vector)).numpy()
+        except tf.errors.OpError as error:
+            raise ConnectionError(error.message) from error
+        return rows[:: len(rows) // self._count]
+
+    def _gathered(self, vector: Tensor) -> Tensor:
+        def gather(value: Tensor) -> Tensor:
+            # A tensor that is made here is on the replica's device, by which it is gathered.
+            return tf.distribute.get_replica_context().all_gather(value[None], axis=0)
+
+        return self._strategy.experimental_local_results(self._strategy.run(gather, args=(vector,)))[0]
+
+
+def first_nonfinite_operation(function: Callable[[], Any]) -> str:
+    """Runs a function operation by operation, and names the first that gives infinity or NaN.
+
+    Returns:
+        The name, with the line of code; empty if there is none. One whose result is not used, such as a logarithm in
+        a branch that `where` leaves out, counts too.
+    """
+    eagerly = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    tf.debugging.enable_check_numerics()
+    try:
+        function()
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r'Infinity or NaN in output \d+ of [\w-]+ op "(\w+)"', error.message)
+        return f"{found[1] if found else 'unknown'}, in {line_of(error)}"
+    finally:
+        tf.debugging.disable_check_numerics()
+        tf.config.run_functions_eagerly(eagerly)
+    return ""
 
 
 def make_apply(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Callable[..., None]:

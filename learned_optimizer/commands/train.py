@@ -27,13 +27,14 @@ train.py meta-trains an optimizer on a problem, which takes from minutes to hour
 
 train.py --help lists all flags."""
 # Flags that belong to one call of the command: a resumed run does not take them over.
-OWN_TO_A_CALL = ("run_dir", "resume", "max_minutes", "data_dir")
+OWN_TO_A_CALL = ("run_dir", "resume", "max_minutes", "data_dir", "strategy", "debug_numerics")
 # Flags of a run without --config, whose file says the same in its own way.
 WITHOUT_CONFIG = ("problem", "rule", "learning_rate")
 
 
 def define_flags() -> None:
     """Defines the command's flags."""
+    from learned_optimizer.meta_training.workers import STRATEGIES
     from learned_optimizer.rules.registry import RULES
 
     flags.DEFINE_string(
@@ -67,6 +68,18 @@ def define_flags() -> None:
     flags.DEFINE_string("run_dir", None, "Directory of the run; default: runs/NAME-DATE-TIME.")
     flags.DEFINE_boolean("resume", False, "Go on with the run in --run_dir, under its own flags.")
     flags.DEFINE_string("data_dir", None, "Directory of TensorFlow Datasets; default: $TFDS_DATA_DIR.")
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        list(STRATEGIES),
+        "Devices that share the episodes: one; all of this machine (mirrored); or all of several processes, which "
+        "TF_CONFIG names (multi_worker).",
+    )
+    flags.DEFINE_boolean(
+        "debug_numerics",
+        False,
+        "Stop at the first meta-gradient that is not finite, and name the episode, step and operation it comes from.",
+    )
     flags.DEFINE_string("description", None, "One line for the card; default: the name of the problem or file.")
 
 
@@ -74,11 +87,14 @@ def main() -> None:
     """Meta-trains under the flags, and says where the results are."""
     values = flags.FLAGS
     from learned_optimizer.meta_training.configuration import SETTINGS
+    from learned_optimizer.meta_training.numerics import NonFiniteMetaGradientError
     from learned_optimizer.meta_training.record import DifferentRunError
     from learned_optimizer.meta_training.run import CONFIG_FILE, CheckpointError, Run, RunInUseError
-    from learned_optimizer.meta_training.trainer import NonFiniteMetaGradientError
+    from learned_optimizer.meta_training.workers import WorkerLostError, join
     from learned_optimizer.problems.data import DatasetUnavailableError
 
+    with reporting(ValueError, OSError, RuntimeError):
+        workers = join(values.strategy)
     # A run that is prolonged keeps the schedule that it was begun with, at whose end the rate stays.
     begun = {"epochs": _restore_flags(values)} if values.resume else {}
     with reporting(ValueError, OSError, DatasetUnavailableError):
@@ -97,20 +113,27 @@ def main() -> None:
         record = {"path": configuration.source, "sha256": configuration.sha256}
         entries = {"flags": _flag_values(values), "config": record if values.config else None}
         files = {CONFIG_FILE: configuration.text} if configuration.text is not None else {}
-        run_files = Run(run_dir, values.resume, entries, files)
+        run_files = Run(run_dir, values.resume, entries, files) if workers.is_chief else None
     sizes = ", ".join(f"{problem.num_coordinates:,}" for problem in trainer.problems)
     origin = f"by {values.config}" if values.config else f"on {name}"
-    print(f"Meta-training {origin}: {sizes} coordinates. The run is in {run_dir}")
-    with reporting(NonFiniteMetaGradientError, CheckpointError, DifferentRunError, RunInUseError):
+    kept = f"The run is in {run_dir}" if workers.is_chief else f"Worker {workers.index} of {workers.count}."
+    print(f"Meta-training {origin}: {sizes} coordinates. {kept}", flush=True)
+    with reporting(NonFiniteMetaGradientError, CheckpointError, DifferentRunError, RunInUseError, WorkerLostError):
         trainer.fit(
-            settings["epochs"], settings["rounds_per_epoch"], run_directory=run_files, max_minutes=values.max_minutes
+            settings["epochs"],
+            settings["rounds_per_epoch"],
+            run_directory=run_files,
+            max_minutes=values.max_minutes,
+            debug_numerics=values.debug_numerics,
         )
     if trainer.history and not np.isfinite(trainer.best):
         raise CommandError(
             f"no validation loss was finite in {len(trainer.history)} epochs: nothing was learned. Lower the learning "
             "rate, shorten the unrolls, or clip the adjoints; the history is in the run's folder."
         )
-    _report(trainer, settings["epochs"] * settings["rounds_per_epoch"], run_dir, None if values.config else name)
+    if workers.is_chief:
+        rounds = settings["epochs"] * settings["rounds_per_epoch"]
+        _report(trainer, rounds, run_dir, None if values.config else name)
 
 
 def _configuration(values: flags.FlagValues) -> Configuration:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from keras import ops
 
 from learned_optimizer import backend
 from learned_optimizer.meta_training.estimators import Estimate, Estimator, Task
+from learned_optimizer.meta_training.estimators.base import global_norm
+from learned_optimizer.meta_training.numerics import first_nonfinite, why_nonfinite
 from learned_optimizer.meta_training.state import State
-from learned_optimizer.problems.base import Tensor
+from learned_optimizer.meta_training.workers import Part, Workers, on_device
+from learned_optimizer.problems.base import Nest, Tensor
 from learned_optimizer.problems.streams import TRAIN, make_seeds
+
+
+class _Running(NamedTuple):
+    """A part of a meta-batch under way: the episodes of a problem on one device."""
+
+    task: Task
+    part: Part
+    state: Any
 
 
 class MetaBatch:
@@ -22,13 +34,16 @@ class MetaBatch:
         tasks: The problems of meta-training, as the estimator has them.
         episodes: Episodes of a problem at once.
         seed: Integer seed of the meta-training.
+        workers: The workers that run a part of the episodes each.
     """
 
-    def __init__(self, estimator: Estimator, tasks: Sequence[Task], episodes: int, seed: int) -> None:
+    def __init__(self, estimator: Estimator, tasks: Sequence[Task], episodes: int, seed: int, workers: Workers) -> None:
         self._estimator, self._tasks, self._episodes, self._seed = estimator, tasks, episodes, seed
-        self._running: list[tuple[Task, Any]] = []
+        self._workers = workers
+        self._running: list[_Running] = []
         self._unrolls_left = 0
-        self._latest: list[tuple[Task, Estimate]] = []
+        self._latest: list[tuple[_Running, Estimate]] = []
+        self._proposed: Mapping[str, Tensor] = {}
 
     @property
     def is_running(self) -> bool:
@@ -50,12 +65,11 @@ class MetaBatch:
         if not self._running:
             self._begin(state)
             self._unrolls_left = length // num_steps
-        proposed = self._estimator.propose(phi)
-        tasks = [task for task, _ in self._running]
-        estimates = backend.for_each(lambda run: run[0].estimate(proposed, run[1], num_steps), self._running)
-        loss, gradient, norm = self._estimator.combine(estimates, phi)
-        self._latest = list(zip(tasks, estimates, strict=True))
-        self._running = [(task, estimate.state) for task, estimate in self._latest]
+        self._proposed = self._estimator.propose(phi)
+        estimates = self._estimate(self._proposed, num_steps)
+        self._latest = list(zip(self._running, estimates, strict=True))
+        loss, gradient, norm = self._estimator.combine(self._joined(estimates), phi)
+        self._running = [run._replace(state=estimate.state) for run, estimate in self._latest]
         self._unrolls_left -= 1
         if not self._unrolls_left:
             self.end()
@@ -68,28 +82,60 @@ class MetaBatch:
     def _begin(self, state: State) -> None:
         """Begins episodes of each problem, or of the one whose turn it is."""
         count, copies = len(self._tasks), self._estimator.copies
-        due: list[tuple[Task, Tensor]] = []
+        due: list[_Running] = []
         for number in range(count) if self._estimator.every_problem else [state.batches_begun % count]:
             first = state.batches_begun * self._episodes
             numbers = [e for e in range(first, first + self._episodes, copies) for _ in range(copies)]
-            due.append((self._tasks[number], make_seeds(self._seed, TRAIN, numbers)))
+            due += [_Running(self._tasks[number], part, None) for part in self._workers.parts(numbers)]
             state.batches_begun += 1
-        self._running = backend.for_each(lambda run: (run[0], run[0].start(run[1])), due)
+        seeds = [make_seeds(self._seed, TRAIN, run.part.episodes) for run in due]
+        states = self._for_each(lambda run, seeds: run.task.start(seeds), due, seeds)
+        self._running = [run._replace(state=state) for run, state in zip(due, states, strict=True)]
+
+    def _estimate(self, phi: Mapping[str, Tensor], num_steps: int) -> list[Estimate]:
+        """The estimate of each part that is run here."""
+        measured = self._for_each(lambda run: run.task.measure(phi, run.state, num_steps), self._running)
+        # In the same order for all workers, which each wait for the others here.
+        shared = self._of_problems([each.shared for each in measured])
+        return self._for_each(
+            lambda run, own, of_all: run.task.finish(own, of_all, run.part.number), self._running, measured, shared
+        )
+
+    def _joined(self, estimates: Sequence[Estimate]) -> list[Estimate]:
+        """The estimate of each problem: the mean of those of its parts, wherever they were run."""
+        if self._workers.num_parts == 1:
+            return list(estimates)
+        size = len(self._workers.devices)
+        gathered = self._of_problems([(estimate.loss, estimate.gradient) for estimate in estimates])[::size]
+        joined = []
+        for (losses, gradients), estimate in zip(gathered, estimates[::size], strict=True):
+            gradient = {name: ops.convert_to_tensor(np.mean(parts, axis=0)) for name, parts in gradients.items()}
+            joined.append(estimate._replace(loss=np.mean(losses), gradient=gradient, norm=global_norm(gradient)))
+        return joined
+
+    def _of_problems(self, nests: Sequence[Nest]) -> list[Nest]:
+        """For the nest of each part that is run here, those of all parts of its problem, `[parts, …]`."""
+        size = len(self._workers.devices)
+        problems = [nests[k : k + size] for k in range(0, len(nests), size)]
+        # All problems at once: a nest of each device.
+        gathered = self._workers.gather([list(of_device) for of_device in zip(*problems, strict=True)])
+        return [of_problem for of_problem in gathered for _ in range(size)]
+
+    def _for_each(self, function: Callable[..., Any], running: Sequence[_Running], *arguments: Sequence[Any]) -> list:
+        """Calls a function of each part, and of the arguments that belong to it, on its device."""
+
+        def call(items: tuple[Any, ...]) -> Any:
+            with on_device(items[0].part.device):
+                return function(*items)
+
+        return backend.for_each(call, list(zip(running, *arguments, strict=True)), len(self._workers.devices))
 
     def why_nonfinite(self, times: int) -> str:
         """The message on so many meta-gradients in a row that are not finite, the latest among them."""
-        beginning = f"The meta-gradient was not finite for {times} meta-steps in a row:"
-        for task, estimate in self._latest:
-            initial = backend.to_numpy(estimate.initial_loss)
-            bad = ~np.isfinite(initial)
-            if bad.any():
-                which = f"problem {self._tasks.index(task)} ({type(task.problem).__name__})"
-                return (
-                    f"{beginning} the loss of {which} is not finite at θ_0, before any update, in {bad.sum()} of "
-                    f"{bad.size} episodes. Look for NaN or infinity in its data, for labels out of range, and at the "
-                    f"scale of its initial values. Received: {initial[bad][0]}"
-                )
-        return (
-            f"{beginning} the optimizees diverge. A lower meta learning rate, a smaller output scale or a shorter "
-            "episode may help. The best φ so far is kept."
-        )
+        return why_nonfinite([(run.task, estimate) for run, estimate in self._latest], self._tasks, times)
+
+    def first_nonfinite(self, length: int) -> str:
+        """Where the first number of the latest unroll, of episodes of that length, arises that is not finite."""
+        before = [(run.task, run.state) for run, _ in self._latest]
+        num_steps = self._estimator.num_steps(length)
+        return first_nonfinite(before, self._tasks, dict(self._proposed), num_steps)

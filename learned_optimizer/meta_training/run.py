@@ -17,6 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from learned_optimizer.files import replaced_file
+from learned_optimizer.meta_training.record import check_same_run
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.provenance import commit, versions
 
@@ -109,6 +110,26 @@ class Run:
         finally:
             os.close(opened)
 
+    def begin(self, config: Mapping[str, Any]) -> bytes:
+        """Writes what the run is; or, to go on with it, checks that it is the same, and gives its last checkpoint.
+
+        Args:
+            config: The configuration of the meta-training.
+
+        Returns:
+            The checkpoint, as `to_bytes` makes it; nothing for a new run.
+
+        Raises:
+            CheckpointError: If there is none that is whole.
+            DifferentRunError: If the run was begun with another configuration.
+        """
+        if not self.resume:
+            self.save_config(config)
+            return b""
+        checkpoint = self.load_checkpoint()
+        check_same_run(self.directory, self.load_config(), config)
+        return to_bytes(*checkpoint)
+
     def save_config(self, config: Mapping[str, Any]) -> None:
         """Writes config.json: what the run is, with the versions and the commit that it is made with; and `files`."""
         for name, text in self.files.items():
@@ -173,11 +194,7 @@ class Run:
             with replaced_file(self.directory / PREVIOUS) as path:
                 shutil.copyfile(self.directory / CHECKPOINT, path)
         with replaced_file(self.directory / CHECKPOINT) as path:
-            # Not np.ascontiguousarray, which makes vectors of scalars such as Adam's count of steps.
-            contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-            text = json.dumps(state)
-            metadata = {"state": text, "sha256": _digest(contiguous, text)}
-            safetensors.numpy.save_file(contiguous, path, metadata=metadata)
+            path.write_bytes(to_bytes(arrays, state))
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Reads what `save_checkpoint` wrote; of a damaged checkpoint the one before, with a warning.
@@ -196,18 +213,39 @@ class Run:
             return loaded
 
 
+def to_bytes(arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> bytes:
+    """A checkpoint as bytes: a safetensors file with the state and a digest of everything in its metadata."""
+    # Not np.ascontiguousarray, which makes vectors of scalars such as Adam's count of steps.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text = json.dumps(state)
+    return safetensors.numpy.save(contiguous, metadata={"state": text, "sha256": _digest(contiguous, text)})
+
+
+def from_bytes(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the state that `to_bytes` was given.
+
+    Raises:
+        CheckpointError: If the bytes are none of a checkpoint, or were changed.
+    """
+    try:
+        arrays = dict(sorted(safetensors.numpy.load(content).items()))
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+        text, stated = metadata["state"], metadata["sha256"]
+        state = json.loads(text)
+    # Python's own of numbers and names in a header that make no sense.
+    except (safetensors.SafetensorError, TypeError, KeyError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"damaged, or no checkpoint of a meta-training: {error}") from error
+    if _digest(arrays, text) != stated:
+        raise CheckpointError("damaged: its SHA-256 is not the one that it states")
+    return arrays, state
+
+
 def _load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            text, stated = file.metadata()["state"], file.metadata()["sha256"]
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = json.loads(text)
-    # Python's own of files that are gone, and of numbers and names in a header that make no sense.
-    except (safetensors.SafetensorError, OSError, TypeError, KeyError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {error}.") from error
-    if _digest(arrays, text) != stated:
-        raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one that it states.")
-    return arrays, state
+        return from_bytes(path.read_bytes())
+    except (OSError, CheckpointError) as error:
+        raise CheckpointError(f"{path} is {error}.") from error
 
 
 def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:

@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from learned_optimizer import backend
 from learned_optimizer.meta_training.callbacks import Callbacks
 from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.description import describe
 from learned_optimizer.meta_training.estimators import Backpropagation, Estimator
 from learned_optimizer.meta_training.interrupt import StopOnSignal
 from learned_optimizer.meta_training.meta_batch import MetaBatch
+from learned_optimizer.meta_training.numerics import MAX_NONFINITE, NonFiniteMetaGradientError
 from learned_optimizer.meta_training.objectives import Objective, Sum
 from learned_optimizer.meta_training.parameter_groups import groups_of, initial_preset, preset_weights, with_weights
 from learned_optimizer.meta_training.phi import Phi
 from learned_optimizer.meta_training.progress import Progress
-from learned_optimizer.meta_training.record import check_same_run
-from learned_optimizer.meta_training.run import Run
+from learned_optimizer.meta_training.run import Run, from_bytes
 from learned_optimizer.meta_training.state import State, restore, snapshot
 from learned_optimizer.meta_training.validation import MONITORS, Validation, validation_losses
+from learned_optimizer.meta_training.workers import joined
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.problems.base import Problem, several
@@ -36,13 +35,6 @@ from learned_optimizer.rules.lstm import CoordinatewiseLSTM
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Meta-steps in a row with an infinite or NaN gradient that end a meta-training.
-MAX_NONFINITE = 20
-
-
-class NonFiniteMetaGradientError(RuntimeError):
-    """The meta-gradient was infinite or NaN for too many meta-steps in a row."""
 
 
 class MetaTrainer:
@@ -117,12 +109,15 @@ class MetaTrainer:
         self.validation_episodes = validation_episodes
         self.monitor = monitor
         self.seed = seed
+        self._debug_numerics = False
         self._given: dict[str, Any] = {"rule": rule or CoordinatewiseLSTM(), "groups": list(groups)}
+        self._workers = joined()
         self._check()
         self._initial = initial_preset(self._given["rule"], groups, seed)
         of_problems = [groups_of(p, self._initial) for p in self.problems]
         for of_problem in of_problems:
             self.estimator.check(self.problems, of_problem, self.objective, episodes)
+        self._workers.check(episodes, self.estimator.copies)
         # Before the meta-optimizer is built, which belongs to its configuration.
         self._arguments = {
             "estimator": describe(self.estimator),
@@ -142,8 +137,9 @@ class MetaTrainer:
         self.estimator.begin(self.weights)
         pairs = zip(self.problems, of_problems, strict=True)
         tasks = [self.estimator.task(each, of_problem, self.objective) for each, of_problem in pairs]
-        self._batch = MetaBatch(self.estimator, tasks, episodes, seed)
-        self._validation = [Validation(p, groups_of(p, self._initial)) for p in self.validation_problems]
+        self._batch = MetaBatch(self.estimator, tasks, episodes, seed, self._workers)
+        groups_each = [groups_of(p, self._initial) for p in self.validation_problems]
+        self._validation = Validation(self.validation_problems, groups_each, seed, validation_episodes, self._workers)
 
     def _check(self) -> None:
         for name in ("episodes", "validation_episodes"):
@@ -227,6 +223,7 @@ class MetaTrainer:
         resume: bool = False,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         max_minutes: float | None = None,
+        debug_numerics: bool = False,
         verbose: int = 1,
     ) -> pd.DataFrame:
         """Meta-trains until so many epochs have passed since the beginning.
@@ -242,6 +239,8 @@ class MetaTrainer:
                 `restore_best_weights`) and `TerminateOnNaN`. Their model has φ as its weights, and the meta-optimizer
                 as its optimizer; a batch is a meta-step. Those that save or inspect a Keras model do not fit.
             max_minutes: Stops after this much meta-training, earlier stretches of a resumed run included.
+            debug_numerics: Whether the first meta-gradient that is not finite ends the meta-training, with the problem,
+                episode, step and operation that it comes from. Otherwise a few are skipped.
             verbose: 0 is silent, 1 shows a progress bar.
 
         Returns:
@@ -260,11 +259,11 @@ class MetaTrainer:
 
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
-        run = Run(run_directory, resume) if isinstance(run_directory, str | Path) else run_directory
         hooks = Callbacks(callbacks, self._phi)
-        with run.locked() if run else contextlib.nullcontext():
-            if run:
-                self._begin(run, epochs, rounds_per_epoch)
+        self._debug_numerics = debug_numerics
+        with contextlib.ExitStack() as stack:
+            fit = {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}
+            run = self._begin(run_directory, resume, fit, stack)
             self._fit(run, epochs * rounds_per_epoch, rounds_per_epoch, hooks, max_minutes, verbose)
         return pd.DataFrame(self.history)
 
@@ -273,8 +272,10 @@ class MetaTrainer:
     ) -> None:
         self._phi.stop_training = False
         hooks.call("on_train_begin")
-        with StopOnSignal() as signal, Progress(total, self.rounds, verbose) as progress:
-            while self.rounds < total and not self._phi.stop_training and not signal.received:
+        shown = verbose if self._workers.is_chief else 0
+        stopped = False
+        with StopOnSignal() as signal, Progress(total, self.rounds, shown) as progress:
+            while self.rounds < total and not self._phi.stop_training and not stopped:
                 began = time.perf_counter()
                 epoch_begins = self.rounds % rounds_per_epoch == 0
                 if epoch_begins:
@@ -300,8 +301,8 @@ class MetaTrainer:
                     if run:
                         self._save(run)
                 progress.update(loss, self.best)
-                if minutes is not None and self.seconds >= 60 * minutes:
-                    break
+                over = minutes is not None and self.seconds >= 60 * minutes
+                stopped = self._workers.any(signal.received or over)
         hooks.call("on_train_end")
         if run:
             self._save(run)
@@ -312,12 +313,7 @@ class MetaTrainer:
 
     def _curves(self, weights: Mapping[str, np.ndarray]) -> np.ndarray:
         length = self.curriculum.lengths[-1]
-        steps = self.estimator.num_steps(length)
-        phi = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
-        curves = backend.for_each(
-            lambda task: task.curves(phi, self.seed, self.validation_episodes, length, steps), self._validation
-        )
-        return np.concatenate(curves, axis=1)
+        return self._validation.curves(weights, length, self.estimator.num_steps(length))
 
     def meta_step(self) -> float:
         """Begins a batch of episodes where one is due, unrolls it, and updates φ; returns the mean of the losses.
@@ -332,6 +328,8 @@ class MetaTrainer:
             self.state.consecutive_nonfinite = 0
             self.state.epoch_sums += (loss, norm, 1, 0)
             return loss
+        if self._debug_numerics:
+            raise NonFiniteMetaGradientError(self._batch.first_nonfinite(length))
         self._batch.end()  # The episodes may be lost: others begin.
         self.state.consecutive_nonfinite += 1
         self.state.epoch_sums += (0, 0, 0, 1)
@@ -371,16 +369,27 @@ class MetaTrainer:
         self.history.append(row)
         state.epoch_sums = np.zeros(4)
 
-    def _begin(self, run: Run, epochs: int, rounds_per_epoch: int) -> None:
-        """Writes what the run is; or goes on with it, where it is the same."""
-        config = self.get_config() | {"fit": {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}}
-        if not run.resume:
-            run.save_config(config)
-            return
-        arrays, progress = run.load_checkpoint()
-        check_same_run(run.directory, run.load_config(), config)
-        self.state, self.best_weights = restore(arrays, progress, self._initial, self._phi, self.estimator)
-        run.note_resumption(epochs)
+    def _begin(
+        self, directory: str | Path | Run | None, resume: bool, fit: Mapping[str, int], stack: contextlib.ExitStack
+    ) -> Run | None:
+        """Begins the run, or goes on with it; gives it on the chief, locked until the stack ends."""
+        config = self.get_config() | {"fit": dict(fit)}
+        self._workers.check_same(config)
+        runs = []
+
+        def begin() -> bytes:
+            if directory is None:
+                return b""
+            runs.append(directory if isinstance(directory, Run) else Run(directory, resume))
+            stack.enter_context(runs[0].locked())
+            return runs[0].begin(config)
+
+        if checkpoint := self._workers.from_chief(begin):
+            restored = restore(*from_bytes(checkpoint), self._initial, self._phi, self.estimator)
+            self.state, self.best_weights = restored
+            for run in runs:
+                run.note_resumption(fit["epochs"])
+        return runs[0] if runs else None
 
     def _save(self, run: Run) -> None:
         run.save_checkpoint(*snapshot(self.state, self.best_weights, self._phi, self.estimator))

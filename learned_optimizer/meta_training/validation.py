@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from keras import ops
@@ -11,6 +11,7 @@ from keras import ops
 from learned_optimizer import backend
 from learned_optimizer.meta_training.estimators.base import CompiledByLength
 from learned_optimizer.meta_training.objectives import SMALL_LOSS, SMALL_PART, Objective
+from learned_optimizer.meta_training.workers import Part, Workers, on_device
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.problems.streams import VALIDATION, make_seeds
 from learned_optimizer.unroll import Carry, ParameterGroup, advance, start
@@ -41,12 +42,55 @@ def validation_losses(curves: np.ndarray, objective: Objective) -> dict[str, flo
 
 
 class Validation:
-    """A validation problem.
+    """The validation problems, and their episodes, which are always the same.
 
     Args:
-        problem: The distribution of optimizees.
-        groups: The rules, each with its parameter group.
+        problems: The distributions of optimizees.
+        groups: For each of them, the rules, each with its parameter group.
+        seed: Integer seed of the meta-training.
+        episodes: Number of episodes of each problem.
+        workers: The workers that run a part of the episodes each.
     """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        groups: Sequence[Sequence[ParameterGroup]],
+        seed: int,
+        episodes: int,
+        workers: Workers,
+    ) -> None:
+        # One more for some parts, where the parts would not be equal: it is run, and not counted.
+        numbers = [number % episodes for number in range(-(-episodes // workers.num_parts) * workers.num_parts)]
+        self._parts = workers.parts(numbers)
+        self._episodes, self._seed, self._workers = episodes, seed, workers
+        self._programs = [_Program(problem, group) for problem, group in zip(problems, groups, strict=True)]
+
+    def curves(self, weights: Mapping[str, np.ndarray], length: int, num_steps: int) -> np.ndarray:
+        """f(θ_0), … of the episodes of each problem, `[length, problems · episodes]`.
+
+        Args:
+            weights: φ.
+            length: Steps of an episode.
+            num_steps: The steps that are run at once, by which the length can be divided.
+        """
+        phi = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
+
+        def run(pair: tuple[_Program, Part]) -> np.ndarray:
+            program, part = pair
+            with on_device(part.device):
+                return program.curves(phi, make_seeds(self._seed, VALIDATION, part.episodes), length, num_steps)
+
+        pairs = [(program, part) for part in self._parts for program in self._programs]
+        curves = backend.for_each(run, pairs, len(self._parts))
+        count = len(self._programs)
+        of_parts = [curves[k * count : (k + 1) * count] for k in range(len(self._parts))]
+        gathered = [np.concatenate(list(parts), axis=1) for parts in self._workers.gather(of_parts)]
+        return np.concatenate([of_problem[:, : self._episodes] for of_problem in gathered], axis=1)
+
+
+class _Program:
+    """The compiled episodes of one problem."""
 
     def __init__(self, problem: Problem, groups: Sequence[ParameterGroup]) -> None:
         def run(num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, Carry]:
@@ -55,9 +99,9 @@ class Validation:
         self._start = backend.jit(functools.partial(start, problem, groups))
         self._advance = CompiledByLength(run)
 
-    def curves(self, phi: dict[str, Tensor], seed: int, episodes: int, length: int, num_steps: int) -> np.ndarray:
-        """f(θ_0), … of the validation episodes, `[length, episodes]`, run by so many steps at once."""
-        carry = self._start(make_seeds(seed, VALIDATION, range(episodes)))
+    def curves(self, phi: dict[str, Tensor], seeds: Tensor, length: int, num_steps: int) -> np.ndarray:
+        """f(θ_0), … of the episodes with these seeds, `[length, episodes]`."""
+        carry = self._start(seeds)
         losses = [ops.convert_to_numpy(carry.loss)[None]]
         for _ in range(length // num_steps):
             further, carry = self._advance(num_steps, phi, carry)

@@ -163,7 +163,7 @@ def test_the_examples_of_the_usage_have_flags_that_there_are(command, defined_on
             assert given == ["command"], example
 
 
-@pytest.mark.parametrize(("command", "number"), [(train, 15), (evaluate, 32)], ids=["train", "evaluate"])
+@pytest.mark.parametrize(("command", "number"), [(train, 17), (evaluate, 32)], ids=["train", "evaluate"])
 def test_descriptions_of_flags_begin_with_what_they_are(command, number, defined_once):
     with defined_once():
         command.define_flags()

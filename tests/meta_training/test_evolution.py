@@ -164,10 +164,10 @@ def test_differences_are_normalized_or_ranked_for_each_problem():
 
 
 def test_an_episode_that_diverges_spoils_nothing():
-    losses = [ops.convert_to_tensor(np.array([[1.0, 2.0, np.nan, 1.0]], "float32"))]
-    noise = {"a": [ops.ones((2, 3))]}
-    loss, gradient, norm, _ = combine(losses, [losses[0][0]], noise, [ops.ones((4,))], "normalized", 0.1)
-    assert np.isfinite(loss) and np.isfinite(norm) and np.isfinite(gradient["a"]).all()
+    losses = ops.convert_to_tensor(np.array([[1.0, 2.0, np.nan, 1.0]], "float32"))
+    noise, shared = {"a": [ops.ones((2, 3))]}, {"loss": losses, "each": losses}
+    loss, gradient, norm, _ = combine(shared, ops.convert_to_tensor(0), noise, [ops.ones((4,))], "normalized", 0.1)
+    assert loss == 1.5 and np.isfinite(norm) and np.isfinite(gradient["a"]).all()
 
 
 def test_scales_perturb_and_move_each_weight_in_its_own_units(problem):

@@ -15,7 +15,7 @@ from learned_optimizer import backend
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.problems.streams import make_seeds, sample
-from learned_optimizer.unroll import IMPROVEMENT, Carry, ParameterGroup, start, truncate
+from learned_optimizer.unroll import IMPROVEMENT, Carry, ParameterGroup, advance, start, truncate
 
 
 class Estimate(NamedTuple):
@@ -34,6 +34,19 @@ class Estimate(NamedTuple):
     norm: Tensor
     state: Any
     initial_loss: Tensor
+
+
+class Measured(NamedTuple):
+    """What running the episodes of an unroll gave, before it is an estimate.
+
+    Attributes:
+        shared: Arrays that the estimate needs of every part of the meta-batch, by name, where it is run in parts on
+            several devices; such as the meta-loss of each episode, to rank them.
+        own: All else, which stays where it was measured.
+    """
+
+    shared: dict[str, Tensor]
+    own: Any
 
 
 class Task(abc.ABC):
@@ -61,8 +74,36 @@ class Task(abc.ABC):
         return self._start(seeds)
 
     @abc.abstractmethod
+    def measure(self, phi: Mapping[str, Tensor], state: Any, num_steps: int) -> Measured:
+        """Runs the next steps of the episodes."""
+
+    def finish(self, measured: Measured, shared: Mapping[str, Tensor], part: int) -> Estimate:
+        """Makes the estimate of a part of the meta-batch; that of all is the mean of those of equal parts.
+
+        Args:
+            measured: The result of `measure` for this part.
+            shared: The `shared` arrays of all parts, `[parts, …]`.
+            part: The number of this part.
+        """
+        del shared, part
+        return measured.own
+
+    @abc.abstractmethod
+    def episodes(self, phi: Mapping[str, Tensor], state: Any) -> list[tuple[dict[str, Tensor], Carry, bool]]:
+        """The episodes in blocks, for `step`.
+
+        Returns:
+            For each block, its φ, where its episodes stand, and whether φ is another in each, along a first axis.
+        """
+
+    def step(self, phi: dict[str, Tensor], carry: Carry, perturbed: bool) -> Carry:
+        """Runs one step of a block of episodes, to look into it; φ is another in each if it is perturbed."""
+        return advance(self.problem, self.groups, phi, carry, 1, perturbed=perturbed)[1]
+
     def estimate(self, phi: Mapping[str, Tensor], state: Any, num_steps: int) -> Estimate:
-        """Estimates the meta-gradient over the next steps of the episodes."""
+        """Estimates the meta-gradient over the next steps of the episodes, all in one place."""
+        measured = self.measure(phi, state, num_steps)
+        return self.finish(measured, {name: value[None] for name, value in measured.shared.items()}, 0)
 
 
 class DifferentiatedTask(Task):
@@ -81,9 +122,13 @@ class DifferentiatedTask(Task):
     def meta_loss(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, tuple[Tensor, Carry]]:
         """Computes the meta-loss, a scalar, with the mean loss and the carry at the end of the unroll."""
 
-    def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
-        """Estimates the meta-gradient over the next steps of the episodes."""
-        return self._estimate(num_steps, dict(phi), state)
+    def measure(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Measured:
+        """Runs the next steps of the episodes, and differentiates."""
+        return Measured({}, self._estimate(num_steps, dict(phi), state))
+
+    def episodes(self, phi: Mapping[str, Tensor], state: Carry) -> list[tuple[dict[str, Tensor], Carry, bool]]:
+        """The episodes, in one block."""
+        return [(dict(phi), state, False)]
 
     def _differentiate(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
         differentiated = backend.value_and_grad(functools.partial(self.meta_loss, num_steps))

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer import backend
-from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Task
+from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Measured, Task
 from learned_optimizer.meta_training.estimators.evolution import perturbed_advance, with_finite
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
@@ -166,13 +166,19 @@ class _Task(Task):
         self._advance = perturbed_advance(problem, groups, objective, estimator.jit_compile)
         self._run = CompiledByLength(self._run_episodes)
 
-    def estimate(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Estimate:
+    def measure(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Measured:
         """Runs the candidates' episodes; the `gradient` is the meta-loss of each candidate less the first φ's."""
-        return self._run(num_steps, dict(phi), state)
+        return Measured({}, self._run(num_steps, dict(phi), state))
+
+    def episodes(self, phi: Mapping[str, Tensor], state: Carry) -> list[tuple[dict[str, Tensor], Carry, bool]]:
+        """The episodes in blocks, each with its φ; see `Task.episodes`."""
+        optimizees = state.theta.shape[0] // self._copies
+        tiled = {name: ops.tile(v, (optimizees,) + (1,) * (len(v.shape) - 1)) for name, v in phi.items()}
+        return [(tiled, state, True)]
 
     def _run_episodes(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
         optimizees = carry.theta.shape[0] // self._copies
-        weights = {name: ops.tile(v, (optimizees,) + (1,) * (len(v.shape) - 1)) for name, v in phi.items()}
+        ((weights, carry, _),) = self.episodes(phi, carry)
         measured, carry = self._advance(weights, carry, num_steps)
         each = ops.reshape(self.objective.of_measured(measured, carry.initial_loss), (optimizees, self._copies))
         difference = each[:, 1:] - each[:, :1]

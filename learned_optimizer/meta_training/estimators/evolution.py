@@ -10,7 +10,14 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer import backend
-from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Task, global_norm
+from learned_optimizer.meta_training.estimators.base import (
+    CompiledByLength,
+    Estimate,
+    Estimator,
+    Measured,
+    Task,
+    global_norm,
+)
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems import streams
 from learned_optimizer.problems.base import Problem, Tensor
@@ -123,6 +130,7 @@ class _Task(Task):
         self._estimator = estimator
         self._advance = perturbed_advance(problem, groups, objective, estimator.jit_compile)
         self._run = CompiledByLength(self._run_block)
+        self._join = backend.jit(lambda losses, each: {"loss": _mean_losses(losses), "each": ops.concatenate(each)})
         self._combine = backend.jit(
             functools.partial(combine, differences=estimator.differences, sigma=estimator.sigma)
         )
@@ -132,24 +140,36 @@ class _Task(Task):
         size = 2 * (self._estimator.pairs_at_once or seeds.shape[0])
         return [Block(self._start(seeds[k : k + size]), {}) for k in range(0, seeds.shape[0], size)]
 
-    def estimate(self, phi: Mapping[str, Tensor], state: list[Block], num_steps: int) -> Estimate:
-        """Estimates the meta-gradient over the next steps of the episodes."""
+    def measure(self, phi: Mapping[str, Tensor], state: list[Block], num_steps: int) -> Measured:
+        """Runs the next steps of the episodes."""
         found = [self._run(num_steps, dict(phi), block) for block in state]
         losses, each, blocks = zip(*found, strict=True)
-        noise = {name: [block.noise[name] for block in blocks] for name in phi}
+        return Measured(self._join(list(losses), list(each)), list(blocks))
+
+    def finish(self, measured: Measured, shared: Mapping[str, Tensor], part: int) -> Estimate:
+        """Makes the estimate of a part of the pairs, whose differences count as they stand among all."""
+        blocks: list[Block] = measured.own
+        noise = {name: [block.noise[name] for block in blocks] for name in blocks[0].noise}
         initial = [block.carry.initial_loss for block in blocks]
-        loss, gradient, norm, initial_loss = self._combine(list(losses), list(each), noise, initial)
+        loss, gradient, norm, initial_loss = self._combine(dict(shared), ops.convert_to_tensor(part), noise, initial)
         kept = blocks if self._estimator.persistent else [block._replace(noise={}) for block in blocks]
-        return Estimate(loss, gradient, norm, list(kept), initial_loss)
+        return Estimate(loss, gradient, norm, kept, initial_loss)
+
+    def episodes(self, phi: Mapping[str, Tensor], state: list[Block]) -> list[tuple[dict[str, Tensor], Carry, bool]]:
+        """The episodes in blocks, each with its φ; see `Task.episodes`."""
+        return [(self._perturbed(phi, block.carry)[0], block.carry, True) for block in state]
+
+    def _perturbed(self, phi: Mapping[str, Tensor], carry: Carry) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The φ of each episode, and the noise in it."""
+        noise = draw_noise(phi, carry.seeds, carry.step[0] if self._estimator.persistent else None)
+        scaled = {n: self._estimator.sigma * self._estimator.scale(n) * value for n, value in noise.items()}
+        return perturbed(phi, scaled), noise
 
     def _run_block(self, num_steps: int, phi: dict[str, Tensor], block: Block) -> tuple[Tensor, Tensor, Block]:
         """The losses, the meta-loss of each episode, and the block with the noise that its differences go with."""
-        carry, estimator = block.carry, self._estimator
-        step = carry.step[0] if estimator.persistent else None
-        noise = draw_noise(phi, carry.seeds, step)
         # Outside of the fused program, which would draw the noise again in each step.
-        scaled = {name: estimator.sigma * estimator.scale(name) * value for name, value in noise.items()}
-        measured, carry = self._advance(perturbed(phi, scaled), carry, num_steps)
+        weights, noise = self._perturbed(phi, block.carry)
+        measured, carry = self._advance(weights, block.carry, num_steps)
         if block.noise:
             noise = {name: block.noise[name] + value for name, value in noise.items()}
         return measured, self.objective.of_measured(measured, carry.initial_loss), Block(carry, noise)
@@ -210,20 +230,34 @@ def with_finite(values: Tensor) -> Tensor:
     return ops.where(finite, values, ops.max(ops.where(finite, values, -1e30)))
 
 
+def _mean_losses(losses: list[Tensor]) -> Tensor:
+    """The mean loss of each episode, `[episodes]`, of the losses `[steps, episodes]` of blocks."""
+    return ops.mean(ops.concatenate(losses, axis=1), axis=0)
+
+
 def combine(
-    losses: list[Tensor],
-    each: list[Tensor],
+    shared: Mapping[str, Tensor],
+    part: Tensor,
     noise: Mapping[str, list[Tensor]],
     initial_loss: list[Tensor],
     differences: str,
     sigma: float,
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
-    """The mean loss, the estimate and its norm, and the initial losses, of all blocks of pairs together."""
-    counts = slopes(ops.concatenate(each), differences, sigma)
-    every_loss = ops.concatenate(losses, axis=1)
+    """The mean loss, the estimate of a part of the pairs and its norm, and their initial losses.
+
+    Args:
+        shared: The mean loss and the meta-loss of each episode, `loss` and `each`, `[parts, episodes of a part]`.
+        part: The number of the part.
+        noise: The perturbations of each block of the part's pairs, `[pairs of the block, …]`, for each array of φ.
+        initial_loss: The initial losses of each block's episodes.
+        differences: The form in which differences count; see `EvolutionStrategies`.
+        sigma: The standard deviation σ of a perturbation.
+    """
+    each, losses = shared["each"], ops.reshape(shared["loss"], (-1,))
+    counts = ops.reshape(slopes(ops.reshape(each, (-1,)), differences, sigma), (each.shape[0], -1))[part]
     if differences != "raw":  # An episode that diverges counts as the worst, and not for the others' mean.
-        every_loss = with_finite(every_loss)
+        losses = with_finite(losses)
     gradient = {
         name: ops.tensordot(counts, ops.concatenate(parts), 1) / counts.shape[0] for name, parts in noise.items()
     }
-    return ops.mean(every_loss), gradient, global_norm(gradient), ops.concatenate(initial_loss)
+    return ops.mean(losses), gradient, global_norm(gradient), ops.concatenate(initial_loss)

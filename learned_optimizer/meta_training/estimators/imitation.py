@@ -73,6 +73,11 @@ class _Task(DifferentiatedTask):
         self._teacher = group_of_all(problem, estimator.teacher)
         super().__init__(problem, groups, objective, [self._teacher])
 
+    def step(self, phi: dict[str, Tensor], carry: Carry, perturbed: bool) -> Carry:
+        """Runs one step of the episodes along the teacher's way; see `Task.step`."""
+        del perturbed
+        return follow(self.problem, self.groups, self._teacher, self._rate, phi, carry, 1)[1]
+
     def meta_loss(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, tuple[Tensor, Carry]]:
         """The mean squared distance from the teacher's updates, in units of its learning rate."""
         distances, carry = follow(self.problem, self.groups, self._teacher, self._rate, phi, carry, num_steps)
