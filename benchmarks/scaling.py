@@ -1,0 +1,144 @@
+"""One process and two that share the episodes: python -m benchmarks.scaling [--seconds=20] [--out=benchmarks/results].
+
+Each process has a core of its own. KERAS_BACKEND says which backend is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.suite import markdown
+
+FILE = "scaling.csv"
+UNROLL = 20
+# Episodes, coordinates of each; of the last, none was used to find the costs by.
+GRID = ((8, 500), (32, 500), (8, 4000), (32, 4000), (16, 2000))
+
+
+def main() -> None:
+    """Measures one worker and two on each estimator, and the costs that a meta-step is made of."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
+    values = parser.parse_args()
+    if values.worker is not None:
+        print(json.dumps(_worker(values.worker, values.workers, values.seconds)))
+        return
+    if len(os.sched_getaffinity(0)) < 2:
+        parser.error("two processes need two cores, or they measure how one core is shared.")
+    alone, together = (_run(count, values.seconds) for count in (1, 2))
+    rows = [{"case": name, "seconds": value, "of_two": together.get(name)} for name, value in alone.items()]
+    frame = pd.DataFrame(rows)
+    frame["throughput"] = frame["seconds"] / frame["of_two"]
+    values.out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(values.out / FILE, index=False, float_format="%.5g")
+    print(markdown(frame))
+    print(forecast(alone, together["gather"]))
+
+
+def forecast(alone: dict[str, float], gather: float) -> str:
+    """The costs of a meta-step of back-propagation, found on four measurements and held against a fifth.
+
+    Args:
+        alone: Seconds of each case of one worker.
+        gather: Seconds of gathering φ among two workers.
+    """
+    design = np.array([[1, UNROLL, UNROLL * e, UNROLL * e * n] for e, n in GRID], "float64")
+    seconds = np.array([alone[_name(e, n)] for e, n in GRID])
+    costs, *_ = np.linalg.lstsq(design[:-1] / seconds[:-1, None], np.ones(len(GRID) - 1), rcond=None)
+    said = float(design[-1] @ costs)
+    return (
+        f"A meta-step takes {1e3 * costs[0]:.2f} ms, and for each step of the unroll {1e6 * costs[1]:.0f} µs, "
+        f"{1e6 * costs[2]:.2f} µs for each episode and {1e9 * costs[3]:.2f} ns for each of its coordinates. Of "
+        f"{_name(*GRID[-1])} that says {1e3 * said:.1f} ms, and {1e3 * seconds[-1]:.1f} were measured. Gathering among "
+        f"two workers takes {1e3 * gather:.2f} ms."
+    )
+
+
+def _name(episodes: int, coordinates: int) -> str:
+    return f"{episodes} episodes of {coordinates} coordinates"
+
+
+def _run(count: int, seconds: float) -> dict[str, float]:
+    """What the first of so many workers measures."""
+    addresses = [f"127.0.0.1:{_free_port()}" for _ in range(count)]
+    processes = []
+    for index in range(count):
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        environment = os.environ | {"TF_CONFIG": json.dumps(config), "OMP_NUM_THREADS": "1"}
+        arguments = [f"--seconds={seconds}", f"--worker={index}", f"--workers={count}"]
+        command = [sys.executable, "-m", "benchmarks.scaling", *arguments]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    said = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise RuntimeError(f"A worker ended with {[process.returncode for process in processes]}.")
+    return json.loads(said[0].splitlines()[-1])
+
+
+def _worker(index: int, count: int, seconds: float) -> dict[str, float]:
+    """Seconds of a meta-step of each case, and of gathering as many numbers as φ has."""
+    # Before the backend asks how many cores there are.
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[index]})
+    from learned_optimizer.meta_training import Backpropagation, EvolutionStrategies, MetaTrainer
+    from learned_optimizer.meta_training.workers import join
+    from learned_optimizer.problems import MLPClassifier, Quadratic
+    from learned_optimizer.rules import CoordinatewiseLSTM
+
+    workers = join("multi_worker" if count > 1 else "none")
+
+    def trainer(problem: Any, estimator: Any, episodes: int) -> MetaTrainer:
+        arguments = {"estimator": estimator, "episode_length": UNROLL, "episodes": episodes, "validation_episodes": 1}
+        return MetaTrainer(problem, CoordinatewiseLSTM(), **arguments)
+
+    digits = MLPClassifier("digits")
+    cases = {
+        "digits, back-propagation": lambda: trainer(digits, Backpropagation(UNROLL), 16),
+        "digits, evolution strategies": lambda: trainer(
+            digits, EvolutionStrategies(0.01, UNROLL, differences="ranked"), 64
+        ),
+    }
+    found = {name: _time(make().meta_step, seconds, workers.any) for name, make in cases.items()}
+    if count > 1:
+        phi = {name: value for name, value in trainer(digits, Backpropagation(UNROLL), 16)._phi.tensors.items()}
+        found["gather"] = _time(lambda: workers.gather([phi]), seconds / 4, workers.any)
+        return found
+    for episodes, coordinates in GRID:
+        problem = Quadratic(10, coordinates // 10)
+        meta_step = trainer(problem, Backpropagation(UNROLL), episodes).meta_step
+        found[_name(episodes, coordinates)] = _time(meta_step, seconds / 2, workers.any)
+    return found
+
+
+def _time(function: Callable[[], Any], seconds: float, any_of: Callable[[bool], bool]) -> float:
+    """The median, over as many calls on all workers."""
+    function()
+    times: list[float] = []
+    while any_of(sum(times) < seconds or len(times) < 3):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
