@@ -136,8 +136,8 @@ def test_a_worker_that_is_gone_is_told_of():
 
 
 def test_a_meta_batch_without_equal_parts_is_refused(monkeypatch):
-    monkeypatch.setattr(module, "_joined", Workers(devices=(None,) * 4))
-    with pytest.raises(ValueError, match="`episodes` must be a multiple of 8.*each of 4 devices.*Received: 12"):
+    monkeypatch.setattr(module, "_joined", Workers(devices=(None,) * 5))
+    with pytest.raises(ValueError, match="`episodes` must be a multiple of 10.*each of 5 devices.*Received: 24"):
         make_trainer("ranked")
 
 
