@@ -25,6 +25,10 @@ FILE = "scaling.csv"
 UNROLL = 20
 # Episodes, coordinates of each; of the last, none was used to find the costs by.
 GRID = ((8, 500), (32, 500), (8, 4000), (32, 4000), (16, 2000))
+# What a cluster is taken to have: the time until a message of no length arrives, bytes a second, and the size of φ of
+# the paper's LSTM; and a large meta-batch on its MNIST network.
+LATENCY, BANDWIDTH, PHI = 30e-6, 1.25e9, 4 * 5141
+LARGE = (1024, 15_910)
 
 
 def main() -> None:
@@ -53,6 +57,9 @@ def main() -> None:
 def forecast(alone: dict[str, float], gather: float) -> str:
     """The costs of a meta-step of back-propagation, found on four measurements and held against a fifth.
 
+    With W workers, E episodes of n coordinates and T steps a meta-step takes a + T b + E/W T (c + n d), and the
+    gathering of φ among all, whose W − 1 messages go round one after the other.
+
     Args:
         alone: Seconds of each case of one worker.
         gather: Seconds of gathering φ among two workers.
@@ -61,11 +68,20 @@ def forecast(alone: dict[str, float], gather: float) -> str:
     seconds = np.array([alone[_name(e, n)] for e, n in GRID])
     costs, *_ = np.linalg.lstsq(design[:-1] / seconds[:-1, None], np.ones(len(GRID) - 1), rcond=None)
     said = float(design[-1] @ costs)
+    episodes, coordinates = LARGE
+    rows = []
+    for count in (1, 8, 64, 256, 1024):
+        work = [1, UNROLL, UNROLL * episodes / count, UNROLL * episodes * coordinates / count]
+        messages = (count - 1) * (LATENCY + PHI / BANDWIDTH)
+        rows.append({"workers": count, "compute": float(np.dot(work, costs)), "gather": messages})
+    table = pd.DataFrame(rows)
+    table["of perfect"] = table["compute"][0] / table["workers"] / (table["compute"] + table["gather"])
     return (
         f"A meta-step takes {1e3 * costs[0]:.2f} ms, and for each step of the unroll {1e6 * costs[1]:.0f} µs, "
         f"{1e6 * costs[2]:.2f} µs for each episode and {1e9 * costs[3]:.2f} ns for each of its coordinates. Of "
         f"{_name(*GRID[-1])} that says {1e3 * said:.1f} ms, and {1e3 * seconds[-1]:.1f} were measured. Gathering among "
-        f"two workers takes {1e3 * gather:.2f} ms."
+        f"two workers takes {1e3 * gather:.2f} ms.\n\nOn paper, seconds of a meta-step of {_name(*LARGE)}, with "
+        f"{1e6 * LATENCY:.0f} µs and {8e-9 * BANDWIDTH:.0f} Gbit/s between machines:\n\n{markdown(table)}"
     )
 
 
