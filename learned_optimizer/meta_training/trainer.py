@@ -242,7 +242,7 @@ class MetaTrainer:
                 `restore_best_weights`) and `TerminateOnNaN`. Their model has φ as its weights, and the meta-optimizer
                 as its optimizer; a batch is a meta-step. Those that save or inspect a Keras model do not fit.
             max_minutes: Stops after this much meta-training, earlier stretches of a resumed run included.
-            verbose: 0 is silent, 1 shows a progress bar.
+            verbose: 0 is silent; 1 shows a progress bar, or writes a line an epoch where there is no terminal.
 
         Returns:
             One row an epoch: `epoch`, `loss` (the mean of the unrolls' losses), `val_loss`, `val_final_loss`,
@@ -265,16 +265,20 @@ class MetaTrainer:
         with run.locked() if run else contextlib.nullcontext():
             if run:
                 self._begin(run, epochs, rounds_per_epoch)
-            self._fit(run, epochs * rounds_per_epoch, rounds_per_epoch, hooks, max_minutes, verbose)
+            self._fit(run, epochs, rounds_per_epoch, hooks, max_minutes, verbose)
         return pd.DataFrame(self.history)
 
     def _fit(
-        self, run: Run | None, total: int, rounds_per_epoch: int, hooks: Callbacks, minutes: float | None, verbose: int
+        self, run: Run | None, epochs: int, rounds_per_epoch: int, hooks: Callbacks, minutes: float | None, verbose: int
     ) -> None:
         self._phi.stop_training = False
         hooks.call("on_train_begin")
-        with StopOnSignal() as signal, Progress(total, self.rounds, verbose) as progress:
-            while self.rounds < total and not self._phi.stop_training and not signal.received:
+        with (
+            StopOnSignal() as signal,
+            run.logging(self.weights) if run else contextlib.nullcontext(),
+            Progress(epochs, rounds_per_epoch, self.rounds, self.monitor, verbose) as progress,
+        ):
+            while self.rounds < epochs * rounds_per_epoch and not self._phi.stop_training and not signal.received:
                 began = time.perf_counter()
                 epoch_begins = self.rounds % rounds_per_epoch == 0
                 if epoch_begins:
@@ -288,18 +292,19 @@ class MetaTrainer:
                 self.state.rounds += 1
                 epoch_ends = self.rounds % rounds_per_epoch == 0
                 if epoch_ends:
-                    self._end_epoch()
+                    curves = self._end_epoch()
                 self.state.seconds += time.perf_counter() - began
                 if epoch_ends:
                     row = self.history[-1]
                     row["seconds"] = self.seconds
                     if run:
-                        run.log(row)
+                        run.log(row, self.weights, curves)
                     # Keras counts from 0.
                     hooks.call("on_epoch_end", int(row["epoch"]) - 1, logs=row)
                     if run:
                         self._save(run)
-                progress.update(loss, self.best)
+                    progress.end_epoch(row, self.best)
+                progress.end_round(loss, self.best)
                 if minutes is not None and self.seconds >= 60 * minutes:
                     break
         hooks.call("on_train_end")
@@ -348,14 +353,16 @@ class MetaTrainer:
             hooks.call("on_train_batch_end", number, logs={"loss": losses[-1]})
         return float(np.mean(losses))
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self) -> dict[str, np.ndarray]:
+        """Adds a row to the history; returns the validation curves, `[episodes, length]` by problem."""
         state = self.state
         loss, norm, counted, skipped = state.epoch_sums
         validated = self._phi.averaged
+        curves = self._curves(validated)
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
-            **validation_losses(self._curves(validated), self.objective),
+            **validation_losses(curves, self.objective),
             "gradient_norm": norm / counted if counted else np.nan,
             "episode_length": self.curriculum.lengths[state.stage],
             "skipped": int(skipped),
@@ -370,6 +377,9 @@ class MetaTrainer:
             state.epochs_without_gain = 0
         self.history.append(row)
         state.epoch_sums = np.zeros(4)
+        names = [type(problem).__name__ for problem in self.validation_problems]
+        labels = names if len(names) == 1 else [f"{number} {name}" for number, name in enumerate(names)]
+        return dict(zip(labels, np.split(curves.T, len(labels)), strict=True))
 
     def _begin(self, run: Run, epochs: int, rounds_per_epoch: int) -> None:
         """Writes what the run is; or goes on with it, where it is the same."""
