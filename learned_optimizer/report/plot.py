@@ -128,9 +128,8 @@ def paint(index: int, is_band: bool) -> dict[str, str]:
 def shapes(plot: Mapping[str, Any], first: float, last: float, log: bool) -> list[Shape]:
     """The shapes of SVG of a plot between two values of its axis: tag, attributes and text of each."""
     x0, x1 = (first, last) if last > first else (first - 0.5, last + 0.5)
-    inside = [x is not None and first <= x <= last for x in plot["x"]]
-    seen = [y for each in plot["series"] for y, here in zip(each["y"], inside, strict=True) if here]
-    y0, y1 = domain(seen, log)
+    seen = places(plot["x"], first, last)
+    y0, y1 = domain([each["y"][i] for each in plot["series"] for i in seen], log)
     a, b = (math.log10(y0), math.log10(y1)) if log else (y0, y1)
 
     def at_x(x: float) -> str:
@@ -159,6 +158,17 @@ def shapes(plot: Mapping[str, Any], first: float, last: float, log: bool) -> lis
             if d:
                 found.append(("path", paint(index, is_band) | {"d": d}, ""))
     return found
+
+
+def places(xs: Sequence[Any], first: float, last: float) -> list[int]:
+    """The indices of points that are seen between two values of the axis, or have a line into it."""
+    known = [i for i, x in enumerate(xs) if x is not None]
+    following, before = [*known[1:], *known[-1:]], [*known[:1], *known[:-1]]
+    return [
+        i
+        for i, n, b in zip(known, following, before, strict=True)
+        if (xs[i] >= first or xs[n] > first) and (xs[i] <= last or xs[b] < last)
+    ]
 
 
 def runs(xs: Sequence[Any], series: Mapping[str, Any], log: bool, is_band: bool) -> Iterator[list[tuple[float, float]]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from learned_optimizer.report import plot as module
-from learned_optimizer.report.plot import Plot, Series, domain, means, shapes, svg, ticks
+from learned_optimizer.report.plot import Plot, Series, domain, means, places, shapes, svg, ticks
 
 HERE = Path(__file__).parent
 SCRIPT = Path(module.__file__).parent / "data" / "report.js"
@@ -91,6 +91,14 @@ def test_any_plot_can_be_drawn(name, log):
 )
 def test_ticks_are_round_numbers(low, high, log, whole, expected):
     np.testing.assert_allclose(ticks(low, high, log, whole), expected)
+
+
+def test_a_view_between_two_points_shows_the_line_between_them():
+    xs = [1, None, 2, 3, 4]
+    assert places(xs, 2.2, 2.8) == [2, 3] and places(xs, 1.5, 3) == [0, 2, 3] and places(xs, 5, 6) == []
+    data = Plot("", [1, 2, 3, 4], [Series("a", [3, 1, 4, 1e9])], "epoch").data()
+    labels = [text for _, attributes, text in shapes(data, 2.2, 2.8, False) if "dy" in attributes]
+    assert labels == ["1", "2", "3", "4"]
 
 
 def test_a_scale_of_nothing_has_ends_still():

@@ -51,6 +51,13 @@ function ticks(low, high, log, whole) {
   return found;
 }
 
+function places(xs, first, last) {
+  const known = [...xs.keys()].filter((i) => xs[i] !== null);
+  return known.filter(
+    (i, k) => (xs[i] >= first || xs[known[k + 1]] > first) && (xs[i] <= last || xs[known[k - 1]] < last),
+  );
+}
+
 function runs(xs, series, log, isBand) {
   const found = [];
   let there = [], back = [];
@@ -82,8 +89,8 @@ function paint(index, isBand) {
 // The scales of a plot between two values of its axis.
 function scales(plot, first, last, log) {
   const [x0, x1] = last > first ? [first, last] : [first - 0.5, last + 0.5];
-  const inside = plot.x.map((x) => x !== null && first <= x && x <= last);
-  const [y0, y1] = domain(plot.series.flatMap((each) => each.y.filter((_, i) => inside[i])), log);
+  const seen = places(plot.x, first, last);
+  const [y0, y1] = domain(plot.series.flatMap((each) => seen.map((i) => each.y[i])), log);
   const [a, b] = log ? [Math.log10(y0), Math.log10(y1)] : [y0, y1];
   const atX = (x) => LEFT + ((x - x0) / (x1 - x0)) * (WIDTH - LEFT - RIGHT);
   const atY = (y) => HEIGHT - BOTTOM - (((log ? Math.log10(y) : y) - a) / (b - a)) * (HEIGHT - BOTTOM - TOP);
