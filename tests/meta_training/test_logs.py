@@ -14,6 +14,8 @@ from learned_optimizer.meta_training import logs
 from learned_optimizer.meta_training.logs import Logs
 from learned_optimizer.problems import Quadratic
 
+pytestmark = pytest.mark.every_backend
+
 PHI = {"kernel": np.zeros((3, 4), "float32"), "bias": np.zeros(2, "float32")}
 CURVES = {"Quadratic": np.geomspace(8, 1, 30)[None] * np.ones((6, 1))}
 
