@@ -1,10 +1,12 @@
-"""The commands `learned-optimizer-train` and `learned-optimizer-evaluate`; train.py and evaluate.py are the same.
+"""The commands `learned-optimizer-train`, `-evaluate` and `-report`; train.py and evaluate.py are the first two.
 
 They stand beside the package, which imports TensorFlow, so that its start-up notes can be kept from the terminal.
 """
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 
@@ -51,3 +53,9 @@ def evaluate() -> None:
     with quiet_start():
         from learned_optimizer.commands.evaluate import command
     command()
+
+
+def report() -> None:
+    """Writes a page on a run or a comparison."""
+    # As a process of its own, since the package imports Keras in this one.
+    raise SystemExit(subprocess.call([sys.executable, "-m", "learned_optimizer.report", *sys.argv[1:]]))

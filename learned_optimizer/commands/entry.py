@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Iterator
 
 from absl import app, flags, logging
 
-from learned_optimizer import backend
-
 PACKAGE = "learned_optimizer"
 
 
@@ -69,7 +67,10 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
         program = os.path.basename(arguments[0])
         # TensorFlow Datasets logs its searches.
         logging.set_verbosity(logging.WARNING)
-        backend.limit_memory()
+        if "keras" in sys.modules:  # It is not where a command only reads files.
+            from learned_optimizer import backend
+
+            backend.limit_memory()
         try:
             _check_finite(own)
             main(arguments[1:])

@@ -6,7 +6,7 @@ import dataclasses
 import gzip
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,10 @@ from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.record import Curve, Record
 from learned_optimizer.evaluation.tuning import Tuned
 from learned_optimizer.files import replaced_file
+from learned_optimizer.folders import CURVES, EPISODES, RECORD, SUMMARY, TABLE, curve_file, file_names
 
-EPISODES, CURVES, RECORD, SUMMARY, TABLE = "episodes.csv", "curves", "run.json", "summary.csv", "table.md"
 # Significant digits of a measure, and of a point in a picture.
 DIGITS, CURVE_DIGITS = 6, 4
-# The name of an optimizer's file is cut to so many characters.
-LONGEST_NAME = 80
 _MEASURE = re.compile(r"steps|first|final|mean|diverged|at_\d+")
 
 
@@ -40,7 +38,7 @@ def save_comparison(folder: Path, comparison: Comparison, record: Mapping[str, A
     for name in (SUMMARY, TABLE):
         (folder / name).unlink(missing_ok=True)
     files = {
-        folder / CURVES / f"{name}.csv.gz": curve
+        folder / curve_file(name): curve
         for label, name in file_names(comparison.records).items()
         if (curve := comparison.records[label].curve) is not None
     }
@@ -104,28 +102,12 @@ def read_curves(folder: Path) -> dict[str, Curve]:
     labels = pd.read_csv(folder / EPISODES, usecols=["optimizer"], dtype=str)["optimizer"].unique()
     curves = {}
     for label, name in file_names(labels).items():
-        path = folder / CURVES / f"{name}.csv.gz"
+        path = folder / curve_file(name)
         if not path.exists():
             continue
         points = pd.read_csv(path)
         curves[label] = Curve(**{column: points[column].to_numpy("float64") for column in points})
     return curves
-
-
-def file_names(labels: Iterable[str]) -> dict[str, str]:
-    """A file's name for each label, safe on every system, and different where labels are: `Adam-0.01`."""
-    names: dict[str, str] = {}
-    taken = set()
-    for label in labels:
-        # The end of a long path tells more than its beginning.
-        stem = re.sub(r"[^A-Za-z0-9._]+", "-", label)[-LONGEST_NAME:].strip("-.") or "optimizer"
-        name, number = stem, 1
-        while name.lower() in taken:  # Some systems take capitals for small letters.
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        names[label] = name
-    return names
 
 
 def _episodes(comparison: Comparison) -> pd.DataFrame:

@@ -21,10 +21,10 @@ DPI, COLORS = 100, 64
 def plot_curves(
     curves: Mapping[str, np.ndarray | Curve], path: str | Path, title: str = "", emphasized: Collection[str] = ()
 ) -> None:
-    """Draws the mean loss of each optimizer against the step, on a log scale, with its 95 % band.
+    """Draws the mean loss of each optimizer against the step, with its 95 % band.
 
-    Of fewer than five episodes the band is their range. Of more than 250 steps a point of a line is the mean of
-    several, and the axis says of how many.
+    The scale is logarithmic, unless a mean is not positive. Of fewer than five episodes the band is their range. Of
+    more than 250 steps a point of a line is the mean of several, and the axis says of how many.
 
     Args:
         curves: Losses by label, `[episodes, steps]`, or their thinned curves.
@@ -32,12 +32,16 @@ def plot_curves(
         title: Above the axes.
         emphasized: The labels whose curves are drawn thicker and on top.
     """
+    save_figure(curves_figure(curves, title, emphasized), Path(path))
+
+
+def curves_figure(curves: Mapping[str, np.ndarray | Curve], title: str = "", emphasized: Collection[str] = ()) -> Any:
+    """The figure of matplotlib that `plot_curves` writes; the arguments are the same."""
     from matplotlib.figure import Figure
 
-    path = Path(path)
     figure = Figure(figsize=(10 if len(curves) > MOST_INSIDE else 7, 4.5), layout="constrained")
     draw_curves(figure.subplots(), curves, title, emphasized)
-    save_figure(figure, path)
+    return figure
 
 
 def save_figure(figure: Any, path: Path, dpi: int = DPI, colors: int = COLORS) -> None:
@@ -49,16 +53,22 @@ def save_figure(figure: Any, path: Path, dpi: int = DPI, colors: int = COLORS) -
         dpi: Dots an inch of a PNG.
         colors: Colours of a PNG.
     """
-    from PIL import Image
-
     suffix = path.suffix[1:] or "png"
     with replaced_file(path) as temporary:
-        if suffix != "png":
+        if suffix == "png":
+            temporary.write_bytes(png(figure, dpi, colors))
+        else:
             figure.savefig(temporary, format=suffix)
-            return
-        drawn = io.BytesIO()
-        figure.savefig(drawn, dpi=dpi, format="png")
-        Image.open(drawn).convert("RGB").quantize(colors).save(temporary, format="png", optimize=True)
+
+
+def png(figure: Any, dpi: int = DPI, colors: int = COLORS) -> bytes:
+    """A figure of matplotlib as a PNG with a palette."""
+    from PIL import Image
+
+    drawn, reduced = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, dpi=dpi, format="png")
+    Image.open(drawn).convert("RGB").quantize(colors).save(reduced, format="png", optimize=True)
+    return reduced.getvalue()
 
 
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
@@ -69,18 +79,20 @@ def draw_curves(axes: Any, curves: Mapping[str, np.ndarray | Curve], title: str,
     many = len(curves) > MOST_INSIDE
     if many:
         axes.set_prop_cycle(color=[colormaps["tab20"](number) for number in range(20)])
-    width = 1
-    for label, losses in curves.items():
-        curve = losses if isinstance(losses, Curve) else Curve.of(losses)
-        width = max(width, curve.width)
+    thinned = {label: losses if isinstance(losses, Curve) else Curve.of(losses) for label, losses in curves.items()}
+    means = np.concatenate([curve.mean for curve in thinned.values()])
+    means = means[np.isfinite(means)]
+    is_log = means.size > 0 and means.min() > 0
+    for label, curve in thinned.items():
         strong = label in emphasized
         thickness, order = (2.5, 3) if strong else (1.2, 2)
         (line,) = axes.plot(curve.steps, curve.mean, label=label, linewidth=thickness, zorder=order)
         # The band of a mean can reach below zero, which a log scale does not show.
-        low = np.maximum(curve.low, curve.mean * 0.01)
+        low = np.maximum(curve.low, curve.mean * 0.01) if is_log else curve.low
         axes.fill_between(curve.steps, low, curve.high, color=line.get_color(), alpha=0.15, linewidth=0)
+    width = max(curve.width for curve in thinned.values())
     ylabel = "loss" if width == 1 else f"loss, mean of {width} steps"
-    axes.set(yscale="log", xlabel="step", ylabel=ylabel, title=title)
+    axes.set(yscale="log" if is_log else "linear", xlabel="step", ylabel=ylabel, title=title)
     axes.margins(x=0.01)
     axes.grid(which="both", alpha=0.2)
     axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))

@@ -26,6 +26,18 @@ class Curriculum:
         self.lengths = [int(length) for length in lengths]
         self.patience = int(patience)
 
+    def check(self, unroll_length: int | None) -> None:
+        """Refuses lengths that are no multiple of the unroll's.
+
+        Raises:
+            ValueError: If one of them is not.
+        """
+        if unroll_length and any(length % unroll_length for length in self.lengths):
+            raise ValueError(
+                "`unroll_length` must divide `episode_length`. Received: "
+                f"unroll_length={unroll_length}, episode_length={', '.join(map(str, self.lengths))}"
+            )
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"lengths": self.lengths, "patience": self.patience}

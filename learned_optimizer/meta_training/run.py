@@ -17,11 +17,12 @@ import safetensors
 import safetensors.numpy
 
 from learned_optimizer.files import replaced_file
+from learned_optimizer.folders import BEST, CHECKPOINT, CONFIG, HISTORY, LOGS
+from learned_optimizer.meta_training.logs import Logs
 from learned_optimizer.meta_training.record import check_same_run
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.provenance import commit, versions
 
-CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
 CONFIG_FILE = "config.py"
 # The checkpoint before, for the case that the last one is damaged.
 PREVIOUS = "previous.safetensors"
@@ -41,7 +42,7 @@ class Run:
         config.json              problem, rule, all arguments, versions, commit, and the flags of a command
         config.py                the configuration file of a command, if there is one
         history.csv              a row an epoch
-        logs/                    the same for TensorBoard
+        logs/                    the same for TensorBoard, with changes of φ and validation curves; see `Logs`
         checkpoint.safetensors   where the run stands, with a digest of it
         previous.safetensors     where it stood one checkpoint before
         best/                    the best φ, as a preset: LearnedOptimizer("run/best")
@@ -76,7 +77,6 @@ class Run:
         if resume and not (self.directory / CHECKPOINT).exists():
             raise FileNotFoundError(f"There is no run to resume in {self.directory}: it has no {CHECKPOINT}.")
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._writer: Any = None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -164,16 +164,23 @@ class Run:
             whole = {**config, "resumptions": [*config.get("resumptions", []), resumption]}
             path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    def log(self, row: Mapping[str, float]) -> None:
-        """Adds an epoch to the TensorBoard logs."""
-        if self._writer is None:
-            from tensorboard.summary import Writer
+    @contextlib.contextmanager
+    def logging(self, weights: Mapping[str, np.ndarray]) -> Iterator[None]:
+        """Within this context `log` writes into the TensorBoard logs; φ is `weights` at its beginning."""
+        with Logs(self.directory / LOGS, weights) as self._logs:
+            yield
 
-            self._writer = Writer(str(self.directory / LOGS))
-        for name, value in row.items():
-            if name != "epoch":
-                self._writer.add_scalar(name, value, int(row["epoch"]))
-        self._writer.flush()
+    def log(
+        self, row: Mapping[str, float], weights: Mapping[str, np.ndarray], curves: Mapping[str, np.ndarray]
+    ) -> None:
+        """Adds an epoch to the TensorBoard logs.
+
+        Args:
+            row: The epoch's row of the history.
+            weights: φ at its end.
+            curves: The validation curves by problem, `[episodes, steps]`.
+        """
+        self._logs.add(row, weights, curves)
 
     def save_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Writes history.csv, once there is an epoch."""

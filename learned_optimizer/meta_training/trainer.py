@@ -155,12 +155,7 @@ class MetaTrainer:
                 )
         if self.meta_optimizer.built:
             raise ValueError("`meta_optimizer` must be a new Keras optimizer: this one has variables of its own.")
-        unroll = self.estimator.unroll_length
-        if unroll and any(length % unroll for length in self.curriculum.lengths):
-            raise ValueError(
-                "`unroll_length` must divide `episode_length`. Received: "
-                f"unroll_length={unroll}, episode_length={', '.join(map(str, self.curriculum.lengths))}"
-            )
+        self.curriculum.check(self.estimator.unroll_length)
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -241,7 +236,7 @@ class MetaTrainer:
             max_minutes: Stops after this much meta-training, earlier stretches of a resumed run included.
             debug_numerics: Whether the first meta-gradient that is not finite ends the meta-training, with the problem,
                 episode, step and operation that it comes from. Otherwise a few are skipped.
-            verbose: 0 is silent, 1 shows a progress bar.
+            verbose: 0 is silent; 1 shows a progress bar, or writes a line an epoch where there is no terminal.
 
         Returns:
             One row an epoch: `epoch`, `loss` (the mean of the unrolls' losses), `val_loss`, `val_final_loss`,
@@ -262,20 +257,22 @@ class MetaTrainer:
         hooks = Callbacks(callbacks, self._phi)
         self._debug_numerics = debug_numerics
         with contextlib.ExitStack() as stack:
-            fit = {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}
-            run = self._begin(run_directory, resume, fit, stack)
-            self._fit(run, epochs * rounds_per_epoch, rounds_per_epoch, hooks, max_minutes, verbose)
+            run = self._begin(run_directory, resume, {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}, stack)
+            self._fit(run, epochs, rounds_per_epoch, hooks, max_minutes, verbose if self._workers.is_chief else 0)
         return pd.DataFrame(self.history)
 
     def _fit(
-        self, run: Run | None, total: int, rounds_per_epoch: int, hooks: Callbacks, minutes: float | None, verbose: int
+        self, run: Run | None, epochs: int, rounds_per_epoch: int, hooks: Callbacks, minutes: float | None, verbose: int
     ) -> None:
         self._phi.stop_training = False
         hooks.call("on_train_begin")
-        shown = verbose if self._workers.is_chief else 0
         stopped = False
-        with StopOnSignal() as signal, Progress(total, self.rounds, shown) as progress:
-            while self.rounds < total and not self._phi.stop_training and not stopped:
+        with (
+            StopOnSignal() as signal,
+            run.logging(self.weights) if run else contextlib.nullcontext(),
+            Progress(epochs, rounds_per_epoch, self.rounds, self.monitor, verbose) as progress,
+        ):
+            while self.rounds < epochs * rounds_per_epoch and not self._phi.stop_training and not stopped:
                 began = time.perf_counter()
                 epoch_begins = self.rounds % rounds_per_epoch == 0
                 if epoch_begins:
@@ -289,18 +286,19 @@ class MetaTrainer:
                 self.state.rounds += 1
                 epoch_ends = self.rounds % rounds_per_epoch == 0
                 if epoch_ends:
-                    self._end_epoch()
+                    curves = self._end_epoch()
                 self.state.seconds += time.perf_counter() - began
                 if epoch_ends:
                     row = self.history[-1]
                     row["seconds"] = self.seconds
                     if run:
-                        run.log(row)
+                        run.log(row, self.weights, curves)
                     # Keras counts from 0.
                     hooks.call("on_epoch_end", int(row["epoch"]) - 1, logs=row)
                     if run:
                         self._save(run)
-                progress.update(loss, self.best)
+                    progress.end_epoch(row, self.best)
+                progress.end_round(loss, self.best)
                 over = minutes is not None and self.seconds >= 60 * minutes
                 stopped = self._workers.any(signal.received or over)
         hooks.call("on_train_end")
@@ -346,14 +344,16 @@ class MetaTrainer:
             hooks.call("on_train_batch_end", number, logs={"loss": losses[-1]})
         return float(np.mean(losses))
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self) -> dict[str, np.ndarray]:
+        """Adds a row to the history; returns the validation curves, `[episodes, length]` by problem."""
         state = self.state
         loss, norm, counted, skipped = state.epoch_sums
         validated = self._phi.averaged
+        curves = self._curves(validated)
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
-            **validation_losses(self._curves(validated), self.objective),
+            **validation_losses(curves, self.objective),
             "gradient_norm": norm / counted if counted else np.nan,
             "episode_length": self.curriculum.lengths[state.stage],
             "skipped": int(skipped),
@@ -368,6 +368,7 @@ class MetaTrainer:
             state.epochs_without_gain = 0
         self.history.append(row)
         state.epoch_sums = np.zeros(4)
+        return self._validation.by_problem(curves)
 
     def _begin(
         self, directory: str | Path | Run | None, resume: bool, fit: Mapping[str, int], stack: contextlib.ExitStack

@@ -88,11 +88,19 @@ class Validation:
         gathered = [np.concatenate(list(parts), axis=1) for parts in self._workers.gather(of_parts)]
         return np.concatenate([of_problem[:, : self._episodes] for of_problem in gathered], axis=1)
 
+    def by_problem(self, curves: np.ndarray) -> dict[str, np.ndarray]:
+        """The curves that `curves` gave, of each problem by its name, `[episodes, length]`."""
+        names = [type(program.problem).__name__ for program in self._programs]
+        labels = names if len(names) == 1 else [f"{number} {name}" for number, name in enumerate(names)]
+        return dict(zip(labels, np.split(curves.T, len(labels)), strict=True))
+
 
 class _Program:
     """The compiled episodes of one problem."""
 
     def __init__(self, problem: Problem, groups: Sequence[ParameterGroup]) -> None:
+        self.problem = problem
+
         def run(num_steps: int, phi: dict[str, Tensor], carry: Carry) -> tuple[Tensor, Carry]:
             return advance(problem, groups, phi, carry, num_steps)
 

@@ -19,13 +19,13 @@ def config(name):
     return f"--config={CONFIGS / name}.py"
 
 
-def start(script, *flags):
+def start(script, *flags, stderr=subprocess.PIPE):
     """Starts train.py or evaluate.py as a user does, in the present directory."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.Popen(
         [sys.executable, str(ROOT / script), *flags],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=environment | {"PYTHONPATH": str(ROOT)},
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -17,7 +18,7 @@ from learned_optimizer.commands import train
 from learned_optimizer.commands.entry import run
 from learned_optimizer.rules import RNNprop
 
-PROGRESS = re.compile(r"\d+%\|.*round")
+LINE = re.compile(r"epoch \d/3: loss \S+, val_loss \S+, best \S+, skipped 0, \S+ s, 0:\d\d:\d\d left")
 
 
 def test_train_says_what_it_did_and_where_it_is(trained):
@@ -31,9 +32,9 @@ def test_train_says_what_it_did_and_where_it_is(trained):
 
 def test_train_shows_its_progress_and_nothing_else_on_the_error_stream(trained):
     *_, err = trained
-    lines = [line for line in re.split(r"[\r\n]+", err) if line.strip()]
-    assert lines and all(PROGRESS.search(line) for line in lines), err
-    assert "12/12" in lines[-1] and "loss" in lines[-1] and "best" in lines[-1]
+    lines = err.splitlines()
+    assert len(lines) == 3 and all(LINE.fullmatch(line) for line in lines), err
+    assert lines[-1].startswith("epoch 3/3") and lines[-1].endswith(" 0:00:00 left")
 
 
 def test_a_run_holds_everything_needed_to_repeat_it(trained):
@@ -231,8 +232,12 @@ def test_a_finished_run_is_prolonged_under_the_schedule_that_it_was_begun_with(t
 @pytest.mark.slow
 def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
     problem, run_dir, *_ = trained
-    process = start("train.py", config(problem), f"--run_dir={tmp_path / 'run'}")
-    while not PROGRESS.search(process.stderr.read(40)):
+    terminal, its_end = pytest.importorskip("pty").openpty()
+    pytest.importorskip("termios").tcsetwinsize(its_end, (24, 120))
+    process = start("train.py", config(problem), f"--run_dir={tmp_path / 'run'}", stderr=its_end)
+    os.close(its_end)
+    # The bar is there from the beginning.
+    while b"round" not in os.read(terminal, 1000):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, _ = finish(process)

@@ -140,6 +140,18 @@ def test_a_band_is_the_range_of_few_episodes_and_students_interval_of_more(episo
     assert ("range" in name_band(episodes)) == (episodes < 5)
 
 
+@pytest.mark.parametrize(("least", "scale"), [(1e-9, "log"), (0, "linear"), (-2, "linear")])
+def test_the_scale_is_logarithmic_where_every_mean_is_positive(least, scale):
+    axes = Figure().subplots()
+    losses = np.stack([np.full(3, least), np.full(3, np.nan), np.full(3, 5.0)], axis=1)
+    losses[0, 0] -= 1e-10
+    draw_curves(axes, {"learned": losses, "other": losses + 10}, "title", [])
+    assert axes.get_yscale() == scale
+    # Where nothing has to be hidden the band reaches as far as it does.
+    if scale == "linear":
+        assert axes.collections[0].get_paths()[0].vertices[:, 1].min() == losses[0, 0]
+
+
 def test_many_curves_differ_in_colour_and_no_legend_lies_on_them(curves):
     figure = Figure(layout="constrained")
     axes = figure.subplots()

@@ -1,8 +1,5 @@
 import os
 import signal
-import sys
-import types
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -15,7 +12,6 @@ from test_trainer import EPOCHS, ROUNDS, RULE, assert_same, make_trainer
 from learned_optimizer import LearnedOptimizer, backend, presets
 from learned_optimizer.meta_training import NonFiniteMetaGradientError
 from learned_optimizer.meta_training.interrupt import StopOnSignal
-from learned_optimizer.meta_training.progress import Progress
 from learned_optimizer.meta_training.run import Run
 from learned_optimizer.meta_training.state import restore
 from learned_optimizer.problems import Quadratic
@@ -241,26 +237,3 @@ class TestNonFiniteMetaGradients:
         with pytest.raises(NonFiniteMetaGradientError, match="the optimizees diverge") as error:
             trainer.fit(1, 2, verbose=0)
         assert "θ_0" not in str(error.value)
-
-
-class TestProgress:
-    @pytest.fixture
-    def notebook(self, monkeypatch):
-        """Python as it is in a Jupyter kernel without ipywidgets, with tqdm to be imported anew."""
-        kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(config={"IPKernelApp": {}}))
-        monkeypatch.setitem(sys.modules, "IPython", kernel)
-        monkeypatch.setitem(sys.modules, "ipywidgets", None)
-        for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
-
-    def test_without_widgets_a_notebook_has_a_bar_of_text_and_no_warning(self, notebook, capsys):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            bar = Progress(total=2, initial=0, verbose=1)
-            with bar:
-                bar.update(1.5, 0.25)
-        assert not caught
-        assert "loss 1.5, best 0.25" in capsys.readouterr().err
-
-    def test_the_bar_is_that_of_tqdm_auto(self):
-        assert type(Progress(total=1, initial=0, verbose=0)._bar) is sys.modules["tqdm.auto"].tqdm
