@@ -16,18 +16,39 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from learned_optimizer.files import replaced_file
+from learned_optimizer.files import check_file, parse_json, replaced_file
+from learned_optimizer.meta_training.run_files import (
+    BEST,
+    CHECKPOINT,
+    CONFIG,
+    CONFIG_FILE,
+    HISTORY,
+    LOGS,
+    PREVIOUS,
+    CheckpointError,
+    check_run,
+    identity,
+    read_config,
+)
+from learned_optimizer.presets.digest import digest_of
 from learned_optimizer.presets.preset import Preset
+from learned_optimizer.presets.written import NONSENSE, shortened
 from learned_optimizer.provenance import commit, versions
 
-CONFIG, HISTORY, CHECKPOINT, BEST, LOGS = "config.json", "history.csv", "checkpoint.safetensors", "best", "logs"
-CONFIG_FILE = "config.py"
-# The checkpoint before, for the case that the last one is damaged.
-PREVIOUS = "previous.safetensors"
+__all__ = [
+    "BEST",
+    "CHECKPOINT",
+    "CONFIG",
+    "CONFIG_FILE",
+    "HISTORY",
+    "PREVIOUS",
+    "CheckpointError",
+    "Run",
+    "RunInUseError",
+]
 
-
-class CheckpointError(ValueError):
-    """A checkpoint is damaged, or not one of a meta-training."""
+# Bytes of a checkpoint, which holds φ a few times.
+LARGEST_CHECKPOINT = 2**33
 
 
 class RunInUseError(RuntimeError):
@@ -54,6 +75,7 @@ class Run:
     Raises:
         FileExistsError: If there is a run already, and `resume` is false.
         FileNotFoundError: If there is none, and `resume` is true.
+        CheckpointError: If something in it is damaged, or of another run.
     """
 
     def __init__(
@@ -74,8 +96,12 @@ class Run:
             )
         if resume and not (self.directory / CHECKPOINT).exists():
             raise FileNotFoundError(f"There is no run to resume in {self.directory}: it has no {CHECKPOINT}.")
+        if resume:
+            check_run(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._writer: Any = None
+        # The digest of what the run is, which its checkpoints state.
+        self._identity: str | None = None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -100,11 +126,12 @@ class Run:
                 raise RunInUseError(
                     f"Another process meta-trains in {self.directory}. Wait for its end, or choose another directory."
                 ) from error
-            for left in self.directory.glob(".*"):
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                elif left.suffix == ".tmp":
+            # Those of `replaced_file` and `replaced_directory`, and nothing else that may lie here.
+            for name in (CONFIG, CONFIG_FILE, HISTORY, CHECKPOINT, PREVIOUS):
+                for left in self.directory.glob(f".{name}.*.tmp"):
                     left.unlink(missing_ok=True)
+            for left in self.directory.glob(f".{BEST}.*"):
+                shutil.rmtree(left, ignore_errors=True)
             yield
         finally:
             os.close(opened)
@@ -115,8 +142,8 @@ class Run:
             with replaced_file(self.directory / name) as path:
                 path.write_text(text, encoding="utf-8")
         whole = {**config, **self.entries, "versions": versions(), "commit": commit()}
-        with replaced_file(self.directory / CONFIG) as path:
-            path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self._identity = identity(whole)
+        self._write_config(whole)
 
     def load_config(self) -> dict[str, Any] | None:
         """Reads config.json; `None` if there is none, as of runs that an earlier version began from Python.
@@ -124,24 +151,21 @@ class Run:
         Raises:
             CheckpointError: If the file is damaged.
         """
-        path = self.directory / CONFIG
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is damaged: {error}") from error
-        if not isinstance(config, dict):
-            raise CheckpointError(f"{path} is damaged: it must hold a mapping. Received: {type(config).__name__}")
-        return config
+        return read_config(self.directory)
 
     def note_resumption(self, epochs: int) -> None:
         """Adds to config.json that the run is resumed, until which epoch, and with which versions and commit."""
         config = self.load_config() or {}
         resumption = {"epochs": epochs, "versions": versions(), "commit": commit()}
+        self._identity = identity(config)
+        self._write_config({**config, "resumptions": [*config.get("resumptions", []), resumption]})
+
+    def _write_config(self, config: Mapping[str, Any]) -> None:
+        stated = {name: value for name, value in config.items() if name != "sha256"}
+        # As it is read: where JSON has no such keys and values, others stand for them.
+        text = json.dumps({**stated, "sha256": digest_of(json.loads(json.dumps(stated)))}, indent=2, ensure_ascii=False)
         with replaced_file(self.directory / CONFIG) as path:
-            whole = {**config, "resumptions": [*config.get("resumptions", []), resumption]}
-            path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(text + "\n", encoding="utf-8")
 
     def log(self, row: Mapping[str, float]) -> None:
         """Adds an epoch to the TensorBoard logs."""
@@ -176,7 +200,8 @@ class Run:
             # Not np.ascontiguousarray, which makes vectors of scalars such as Adam's count of steps.
             contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
             text = json.dumps(state)
-            metadata = {"state": text, "sha256": _digest(contiguous, text)}
+            run = {"run": self._identity} if self._identity else {}
+            metadata = {"state": text, "sha256": _digest(contiguous, text, self._identity), **run}
             safetensors.numpy.save_file(contiguous, path, metadata=metadata)
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -185,34 +210,44 @@ class Run:
         Raises:
             CheckpointError: If both files are damaged, or there is one only.
         """
+        config = self.load_config()
+        own = None if config is None else identity(config)
         try:
-            return _load(self.directory / CHECKPOINT)
+            return _load(self.directory / CHECKPOINT, own)
         except CheckpointError as error:
             try:
-                loaded = _load(self.directory / PREVIOUS)
+                loaded = _load(self.directory / PREVIOUS, own)
             except CheckpointError:
                 raise error from None
             warnings.warn(f"{error} The run goes on from the one before, {self.directory / PREVIOUS}.", stacklevel=2)
             return loaded
 
 
-def _load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _load(path: Path, own: str | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads a checkpoint, of the run of that identity if it states one."""
     try:
+        check_file(path, LARGEST_CHECKPOINT)
         with safetensors.safe_open(path, framework="np") as file:
-            text, stated = file.metadata()["state"], file.metadata()["sha256"]
+            metadata = file.metadata()
+            text, stated, run = metadata["state"], metadata["sha256"], metadata.get("run")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = json.loads(text)
+        # Losses of an epoch may not be finite.
+        state = parse_json(text, finite=False)
+        if not isinstance(state, dict):
+            raise ValueError(f"its state must be a mapping. Received: {shortened(state)}")
     # Python's own of files that are gone, and of numbers and names in a header that make no sense.
-    except (safetensors.SafetensorError, OSError, TypeError, KeyError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {error}.") from error
-    if _digest(arrays, text) != stated:
+    except (safetensors.SafetensorError, OSError, *NONSENSE) as error:
+        raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {shortened(error)}.") from error
+    if _digest(arrays, text, run) != stated:
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one that it states.")
+    if own and run and own != run:
+        raise CheckpointError(f"{path} belongs to another run than {CONFIG} beside it.")
     return arrays, state
 
 
-def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
+def _digest(arrays: Mapping[str, np.ndarray], text: str, run: str | None) -> str:
     """The SHA-256 of everything in a checkpoint."""
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256((text + (run or "")).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())

@@ -379,7 +379,8 @@ class MetaTrainer:
             return
         arrays, progress = run.load_checkpoint()
         check_same_run(run.directory, run.load_config(), config)
-        self.state, self.best_weights = restore(arrays, progress, self._initial, self._phi, self.estimator)
+        most = {"stage": len(self.curriculum.lengths) - 1, "batches_begun": 2**30 // self.episodes}
+        self.state, self.best_weights = restore(arrays, progress, self._initial, self._phi, self.estimator, most)
         run.note_resumption(epochs)
 
     def _save(self, run: Run) -> None:

@@ -13,11 +13,10 @@ MOST_LAYERS = 100
 
 def is_number(value: Any) -> bool:
     """Whether the value is a finite real number."""
-    return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and -sys.float_info.max <= value <= sys.float_info.max
-    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    real: Any = value
+    return bool(abs(real) <= sys.float_info.max)
 
 
 def is_size(value: Any, least: int = 1, most: int = LARGEST_SIZE) -> bool:
