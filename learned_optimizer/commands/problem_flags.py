@@ -152,9 +152,12 @@ def _refuse_others(values: flags.FlagValues, own: Sequence[str]) -> None:
 
 
 def _parse_labels(values: list[str]) -> tuple[int, ...]:
-    if not all(value.strip().isdigit() for value in values):
-        raise ValueError(f"--classes must be labels, counted from 0, separated by commas. Received: {','.join(values)}")
-    return tuple(int(value) for value in values)
+    labels = [value.strip() for value in values]
+    if not all(value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS for value in labels):
+        raise ValueError(
+            f"--classes must be labels, counted from 0, separated by commas. Received: {','.join(values)[:200]}"
+        )
+    return tuple(int(value) for value in labels)
 
 
 def parse_sizes(name: str, values: list[str], least: int = 0) -> tuple[int, ...]:

@@ -68,7 +68,7 @@ def check_run(directory: Path) -> dict[str, Any] | None:
     inside = directory.resolve()
     for name in (CONFIG, CONFIG_FILE, HISTORY, CHECKPOINT, PREVIOUS, BEST, LOGS):
         path = directory / name
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+        if path.is_symlink() and not _leads_to(path, inside):
             raise CheckpointError(f"{path} leads out of the run's directory, where nothing is read or written.")
         if path.exists() and path.is_dir() != (name in (BEST, LOGS)):
             raise CheckpointError(f"{path} must be a {'directory' if name in (BEST, LOGS) else 'file'}. Move it away.")
@@ -79,9 +79,19 @@ def check_run(directory: Path) -> dict[str, Any] | None:
     return config
 
 
+def _leads_to(link: Path, directory: Path) -> bool:
+    """Whether a link leads to something in the directory."""
+    try:
+        return link.resolve(strict=True).is_relative_to(directory)
+    except (OSError, RuntimeError):  # Of links that lead nowhere, or round and round.
+        return False
+
+
 def _check_entries(config: Mapping[str, Any]) -> None:
     """Refuses entries of other types than those that are written."""
     fit, resumptions = config.get("fit", {}), config.get("resumptions", [])
+    if not isinstance(fit, dict) or not isinstance(resumptions, list):
+        raise ValueError("`fit` must be a mapping, and `resumptions` a list")
     counts = [
         *(fit[name] for name in ("epochs", "rounds_per_epoch") if name in fit),
         *(r["epochs"] for r in resumptions),

@@ -145,9 +145,9 @@ def _checked(group: Any) -> tuple[Selector, Member]:
         selector, member = group
     except (TypeError, ValueError):
         raise ValueError(f"Each of `groups` must be a pair (selector, rule). Received: {group!r}") from None
-    if isinstance(selector, str):
+    if isinstance(selector, str | int) and not isinstance(selector, bool):
         check_selector(selector)
-    elif isinstance(selector, bool) or not (isinstance(selector, int) or callable(selector)):
+    elif not callable(selector):
         raise ValueError(
             "The selector of a group must be a regular expression for the variable's path, a rank, or a function of "
             f"the variable. Received: {selector!r}"

@@ -27,6 +27,8 @@ NONSENSE = (ValueError, KeyError, IndexError, TypeError, AttributeError, Overflo
 KEYS = {"format_version", "rule", "sha256", "digest", "card", "groups"}
 IN_FOLDERS, IN_CONFIGURATIONS = KEYS | {"format", "rule_sha256"}, KEYS | {"phi"}
 LONGEST_MESSAGE = 1000
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 class PresetError(ValueError):
@@ -160,7 +162,7 @@ def encoded(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def shortened(value: Any) -> str:
     """A value or a message of an error for a message, which a file must not make as long as itself."""
-    text = str(value) if isinstance(value, Exception) else reprlib.repr(value)
+    text = " ".join(str(value).split()) if isinstance(value, Exception) else _SHORT.repr(value)
     return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
 
 

@@ -55,7 +55,7 @@ def recorded(tmp_path_factory):
         ("--nonsense", "Unknown command line flag 'nonsense'.* --help lists all flags"),
         ("--epohcs=3", "Did you mean: epochs"),
         ("--epochs=abc", "--epochs=abc"),
-        ("--epochs=0", "--epochs=0.*positive"),
+        ("--epochs=0", r"--epochs=0.*range \[1, 1000000\]"),
         ("--seed=-1", "--seed=-1"),
         ("--learning_rate=nan", "--learning_rate must be a finite number. Received: nan"),
         ("--max_minutes=inf", "--max_minutes must be a finite number. Received: inf"),
