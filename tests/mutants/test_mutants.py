@@ -25,6 +25,8 @@ from learned_optimizer.meta_training.run import CheckpointError
 from learned_optimizer.presets import PresetError
 from learned_optimizer.problems import Quadratic
 
+# Keras stores variables by np.array, of which NumPy 2 warns.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 # How many of a hundred mutants are of it. Models cost most.
 PARTS = {"a preset": 20, "a preset with groups": 20, "a preset in closed form": 10, "a configuration": 25}
 PARTS |= {"a checkpoint": 13, "a run": 10, "a model": 2}
