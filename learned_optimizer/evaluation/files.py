@@ -69,7 +69,7 @@ def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Co
     It has no `curves`, since losses of single steps are not kept.
     """
     try:
-        earlier = read_json(folder / RECORD, LARGEST_RECORD)
+        earlier = read_json(folder / RECORD, LARGEST_RECORD, finite=False)  # Rates that diverged have infinite losses.
         if any(earlier.get(name) != value for name, value in (record or {}).items()):
             return None
         tuned = {
