@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from learned_optimizer import backend
+from learned_optimizer.files import parse_json, read_json
 
 PACKAGE = Path(__file__).parent
 # What decides a result, from the top of the checkout: results, runs and documents do not.
@@ -65,7 +65,7 @@ def _is_noted(top: Path, name: str) -> bool:
     if Path(name).name != CARDED:
         return False
     try:
-        before, after = json.loads(_git(top, "show", f"HEAD:{name}")), json.loads((top / name).read_text("utf-8"))
+        before, after = parse_json(_git(top, "show", f"HEAD:{name}"), finite=False), read_json(top / name, finite=False)
         return {**before, "card": None} == {**after, "card": None}
     except (OSError, ValueError, TypeError, subprocess.CalledProcessError):
         return False

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from absl import app, flags, logging
 
 PACKAGE = "learned_optimizer"
+# What every flag that is a size or a count is at most: more than anyone waits for, and few enough to be multiplied.
+LARGEST_COUNT = 1_000_000
 
 
 class CommandError(Exception):
@@ -77,6 +79,15 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
         except CommandError as error:
             print(f"{program}: {error}", file=sys.stderr)
             sys.exit(2)
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            print(
+                f"{program}: there is not enough memory. Take smaller problems, minibatches or networks, or fewer "
+                "episodes at once.",
+                file=sys.stderr,
+            )
+            sys.exit(2)
 
     app.run(call, flags_parser=_parse)
 
@@ -87,6 +98,12 @@ def _check_finite(modules: tuple[str, ...]) -> None:
         for flag in module_flags if module.startswith(modules) else ():
             if isinstance(flag.value, float) and not math.isfinite(flag.value):
                 raise CommandError(f"--{flag.name} must be a finite number. Received: {flag.value}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether it is the error of Python, TensorFlow or JAX on an allocation that failed."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"MemoryError", "ResourceExhaustedError"}) or "RESOURCE_EXHAUSTED" in str(error)[:1000]
 
 
 def _without_names(main: Callable[[], None], names: list[str]) -> None:

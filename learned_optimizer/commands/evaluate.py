@@ -13,7 +13,7 @@ from absl import flags
 
 from learned_optimizer import backend, presets
 from learned_optimizer.commands import problem_flags
-from learned_optimizer.commands.entry import command_line, reporting, run
+from learned_optimizer.commands.entry import LARGEST_COUNT, command_line, reporting, run
 from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.suites import TASKS
@@ -49,15 +49,16 @@ def define_flags() -> None:
         f"{', '.join(name for name, baseline in BASELINES.items() if not baseline.first_decades)}. Default: the "
         f"problem's own preset, or {presets.DEFAULT}; and adam,sgd,nag,rmsprop.",
     )
-    flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", lower_bound=1)
-    flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", lower_bound=2)
-    flags.DEFINE_integer("tuning_episodes", 5, "Episodes, others, for each learning rate of a baseline.", lower_bound=1)
+    flags.DEFINE_integer("num_steps", 100, "Steps of an episode.", 1, LARGEST_COUNT)
+    flags.DEFINE_integer("test_episodes", 20, "Episodes, each with its θ_0 and minibatches.", 2, LARGEST_COUNT)
+    flags.DEFINE_integer("tuning_episodes", 5, "Other episodes, for each rate of a baseline.", 1, LARGEST_COUNT)
     flags.DEFINE_integer(
         "rungs",
         1,
         "Rungs of the search for a learning rate: with r of them all rates are run for 1/2^(r-1) of the steps, and the "
         "better half of them for twice as many, until all steps are made.",
         lower_bound=1,
+        upper_bound=20,
     )
     flags.DEFINE_boolean(
         "reuse", True, "Take over baselines of an earlier comparison in --out, if their losses are the same."
@@ -91,9 +92,11 @@ def _compare(values: flags.FlagValues, optimizers: Sequence[str], out: Path) -> 
     from learned_optimizer.evaluation.compare import compare
     from learned_optimizer.evaluation.files import load_comparison, save_comparison
     from learned_optimizer.problems.data import DatasetUnavailableError
+    from learned_optimizer.problems.memory import check_memory
 
     began = time.perf_counter()
     with reporting(ValueError, PresetError, OSError, DatasetUnavailableError):
+        check_memory("The losses", max(values.test_episodes, values.tuning_episodes) * values.num_steps)
         test_problem = problem_flags.build(values)
         # Rates are tuned, like φ, on the training split.
         on_train = not problem_flags.has_splits(values) or values.split == "train"

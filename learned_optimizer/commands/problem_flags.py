@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import flags
 
+from learned_optimizer.commands.entry import LARGEST_COUNT
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
@@ -35,6 +36,7 @@ CLASSIFIER_FLAGS = (
     "data_dir",
 )
 CONVOLUTIONAL_FLAGS = ("channels", "batch_normalization")
+MOST_LAYERS, MOST_DIGITS = 100, len(str(LARGEST_COUNT))
 NETWORKS = {"mlp": MLPClassifier, "conv": ConvClassifier}
 
 
@@ -65,7 +67,7 @@ def define() -> None:
         "Activation of hidden layers; default: sigmoid, relu for --network=conv.",
     )
     flags.DEFINE_boolean("batch_normalization", None, "Batch normalization in --network=conv; default: it has it.")
-    flags.DEFINE_integer("batch_size", 128, "Examples in a minibatch.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 128, "Examples in a minibatch.", 1, LARGEST_COUNT)
     flags.DEFINE_multi_enum(
         "initialization",
         ["normal"],
@@ -75,15 +77,15 @@ def define() -> None:
     )
     flags.DEFINE_float("stddev", 0.01, "Standard deviation of normal initial parameters.", lower_bound=0.0)
     flags.DEFINE_list("classes", None, "Labels of the classes that are told apart; default: all.")
-    flags.DEFINE_integer("examples", None, "Number of examples of the split to use; default: all.", lower_bound=1)
-    flags.DEFINE_integer("downscale", 1, "Factor by which images are made smaller, which costs less.", lower_bound=1)
+    flags.DEFINE_integer("examples", None, "Number of examples of the split to use; default: all.", 1, LARGEST_COUNT)
+    flags.DEFINE_integer("downscale", 1, "Factor by which images are made smaller, which costs less.", 1, LARGEST_COUNT)
     flags.DEFINE_enum(
         "split", "train", list(SPLITS), "Split of the data set, or photograph, that the episodes are drawn from."
     )
     flags.DEFINE_string("data_dir", None, "Directory of TensorFlow Datasets; default: $TFDS_DATA_DIR.")
-    flags.DEFINE_integer("dimension", 10, "Dimension of the quadratics.", lower_bound=1)
-    flags.DEFINE_integer("functions", 128, "Quadratics that are optimized side by side.", lower_bound=1)
-    flags.DEFINE_integer("image_size", 64, "Height and width of the image of neural art.", lower_bound=8)
+    flags.DEFINE_integer("dimension", 10, "Dimension of the quadratics.", 1, LARGEST_COUNT)
+    flags.DEFINE_integer("functions", 128, "Quadratics that are optimized side by side.", 1, LARGEST_COUNT)
+    flags.DEFINE_integer("image_size", 64, "Height and width of the image of neural art.", 8, LARGEST_COUNT)
     flags.DEFINE_string("style", "waves", f"Style of neural art: {', '.join(STYLES)}, or the path of a picture.")
     flags.DEFINE_string(
         "features",
@@ -150,17 +152,25 @@ def _refuse_others(values: flags.FlagValues, own: Sequence[str]) -> None:
 
 
 def _parse_labels(values: list[str]) -> tuple[int, ...]:
-    if not all(value.strip().isdigit() for value in values):
-        raise ValueError(f"--classes must be labels, counted from 0, separated by commas. Received: {','.join(values)}")
-    return tuple(int(value) for value in values)
+    labels = [value.strip() for value in values]
+    if not all(value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS for value in labels):
+        raise ValueError(
+            f"--classes must be labels, counted from 0, separated by commas. Received: {','.join(values)[:200]}"
+        )
+    return tuple(int(value) for value in labels)
 
 
-def parse_sizes(name: str, values: list[str]) -> tuple[int, ...]:
-    """Integers from a list flag.
+def parse_sizes(name: str, values: list[str], least: int = 0) -> tuple[int, ...]:
+    """Integers from a list flag, at least so many.
 
     Raises:
-        ValueError: If one is no positive integer.
+        ValueError: If one is no positive integer, or too large, or there are too few or too many.
     """
-    if not all(value.strip().isdigit() and int(value) > 0 for value in values):
-        raise ValueError(f"--{name} must be positive integers separated by commas. Received: {','.join(values)}")
-    return tuple(int(value) for value in values)
+    digits = [value.strip().lstrip("0") for value in values]
+    sizes = [int(value) for value in digits if value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS]
+    if len(sizes) < len(values) or not least <= len(sizes) <= MOST_LAYERS or max(sizes, default=0) > LARGEST_COUNT:
+        raise ValueError(
+            f"--{name} must be positive integers separated by commas, at most {MOST_LAYERS} of at most "
+            f"{LARGEST_COUNT:,} each. Received: {','.join(values)[:200] or 'none'}"
+        )
+    return tuple(sizes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from learned_optimizer.commands.entry import CommandError, command_line, reporting, run
+from learned_optimizer.commands.entry import LARGEST_COUNT, CommandError, command_line, reporting, run
 from learned_optimizer.commands.problem_flags import parse_sizes
+from learned_optimizer.commands.resumption import restore_flags
 from learned_optimizer.provenance import commit
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ train.py meta-trains an optimizer on a problem, which takes from minutes to hour
   train.py --resume --run_dir=runs/mnist
 
 train.py --help lists all flags."""
-# Flags that belong to one call of the command: a resumed run does not take them over.
-OWN_TO_A_CALL = ("run_dir", "resume", "max_minutes", "data_dir", "strategy", "debug_numerics")
 # Flags of a run without --config, whose file says the same in its own way.
 WITHOUT_CONFIG = ("problem", "rule", "learning_rate")
 
@@ -54,15 +52,15 @@ def define_flags() -> None:
         "Steps of an episode, 100 by default; or several, such as 100,200,500: the next is taken when the validation "
         "loss stops improving.",
     )
-    flags.DEFINE_integer("episodes", None, "Episodes in a meta-batch; default: 4.", lower_bound=1)
+    flags.DEFINE_integer("episodes", None, "Episodes in a meta-batch; default: 4.", 1, LARGEST_COUNT)
     flags.DEFINE_float(
         "learning_rate",
         None,
         "Initial learning rate of Adam on φ, without --config, which falls along a cosine; default: 0.01.",
         lower_bound=0.0,
     )
-    flags.DEFINE_integer("epochs", None, "Epochs, after each of which φ is validated; default: 20.", lower_bound=1)
-    flags.DEFINE_integer("rounds_per_epoch", None, "Meta-batches in an epoch; default: 20.", lower_bound=1)
+    flags.DEFINE_integer("epochs", None, "Epochs, after each of which φ is validated; default: 20.", 1, LARGEST_COUNT)
+    flags.DEFINE_integer("rounds_per_epoch", None, "Meta-batches in an epoch; default: 20.", 1, LARGEST_COUNT)
     flags.DEFINE_float("max_minutes", None, "Minutes after which meta-training stops.", lower_bound=0.0)
     flags.DEFINE_integer("seed", None, "Seed for everything that is drawn at random; default: 0.", 0, 2**31 - 1)
     flags.DEFINE_string("run_dir", None, "Directory of the run; default: runs/NAME-DATE-TIME.")
@@ -91,19 +89,21 @@ def main() -> None:
     from learned_optimizer.meta_training.record import DifferentRunError
     from learned_optimizer.meta_training.run import CONFIG_FILE, CheckpointError, Run, RunInUseError
     from learned_optimizer.meta_training.workers import WorkerLostError, join
+    from learned_optimizer.presets.preset import PresetError
     from learned_optimizer.problems.data import DatasetUnavailableError
 
     with reporting(ValueError, OSError, RuntimeError):
         workers = join(values.strategy)
     # A run that is prolonged keeps the schedule that it was begun with, at whose end the rate stays.
-    begun = {"epochs": _restore_flags(values)} if values.resume else {}
+    begun = restore_flags(values) if values.resume else {}
     with reporting(ValueError, OSError, DatasetUnavailableError):
         configuration = _configuration(values)
         given: dict[str, Any] = {name: values[name].value for name in SETTINGS if values[name].value is not None}
         if "episode_length" in given:
-            given["episode_length"] = parse_sizes("episode_length", given["episode_length"])
+            given["episode_length"] = parse_sizes("episode_length", given["episode_length"], least=1)
         settings = {**configuration.settings, **given}
         trainer = configuration.trainer(values.data_dir, **{**settings, **begun})
+        _check_memory(trainer)
         trainer.card |= {
             "command": command_line(values, omit=("run_dir", "resume", "data_dir")),
             "commit": commit(),
@@ -118,7 +118,8 @@ def main() -> None:
     origin = f"by {values.config}" if values.config else f"on {name}"
     kept = f"The run is in {run_dir}" if workers.is_chief else f"Worker {workers.index} of {workers.count}."
     print(f"Meta-training {origin}: {sizes} coordinates. {kept}", flush=True)
-    with reporting(NonFiniteMetaGradientError, CheckpointError, DifferentRunError, RunInUseError, WorkerLostError):
+    failures = (NonFiniteMetaGradientError, CheckpointError, DifferentRunError, RunInUseError, WorkerLostError)
+    with reporting(*failures, PresetError, OSError):
         trainer.fit(
             settings["epochs"],
             settings["rounds_per_epoch"],
@@ -151,6 +152,15 @@ def _configuration(values: flags.FlagValues) -> Configuration:
     return from_file(path, source=values.config)
 
 
+def _check_memory(trainer: MetaTrainer) -> None:
+    """Refuses a meta-batch whose parameters and states have no place in the machine's memory."""
+    from learned_optimizer.problems.memory import check_memory
+
+    features = sum(size for size, unit in trainer.rule.state_parts if unit == "coordinate")
+    largest = max(problem.num_coordinates for problem in trainer.problems)
+    check_memory("A meta-batch of so many episodes", trainer.episodes * largest * (1 + features))
+
+
 def _report(trainer: MetaTrainer, rounds: int, run_dir: Path, problem: str | None) -> None:
     """Says how far the run has come, and what can be done with it."""
     from learned_optimizer.problems.suites import MIXTURES
@@ -176,44 +186,6 @@ def _flag_values(values: flags.FlagValues) -> dict[str, Any]:
         for flag in module_flags
         if flag.name != "resume"
     }
-
-
-def _restore_flags(values: flags.FlagValues) -> int:
-    """Gives the flags the values that the run to resume has; returns the epochs that it was begun with."""
-    from learned_optimizer.meta_training.config_file import from_file
-    from learned_optimizer.meta_training.record import FREE_ON_RESUME
-    from learned_optimizer.meta_training.run import CONFIG
-
-    if not values.run_dir:
-        raise CommandError("--resume needs --run_dir, the directory of the run to go on with.")
-    path = Path(values.run_dir) / CONFIG
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        recorded, begun = record["flags"], record["fit"]["epochs"]
-        if record.get("resumptions"):
-            recorded = recorded | {"epochs": record["resumptions"][-1]["epochs"]}
-    except FileNotFoundError as error:
-        raise CommandError(f"There is no run to resume in {values.run_dir}: it has no {CONFIG}.") from error
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise CommandError(
-            f"There is no run to resume in {values.run_dir}: {CONFIG} cannot be read, or holds no flags, as of a "
-            "run that was begun from Python and is resumed from there."
-        ) from error
-    if values.config:
-        with reporting(ValueError):
-            if from_file(values.config).sha256 != (record.get("config") or {}).get("sha256"):
-                raise ValueError(f"--config={values.config} contradicts the run: it was not begun with this text.")
-        values["config"].present = 0
-    for name, value in recorded.items():
-        if name in OWN_TO_A_CALL or name not in values or value is None:
-            continue
-        if values[name].present and values[name].value != value:
-            if name in FREE_ON_RESUME:
-                continue
-            raise CommandError(f"--{name}={values[name].value} contradicts the run, which has {value}.")
-        values[name].value = value
-        values[name].present = 1
-    return begun
 
 
 def command() -> None:

@@ -16,11 +16,13 @@ import pandas as pd
 from learned_optimizer.evaluation.compare import Comparison
 from learned_optimizer.evaluation.record import Curve, Record
 from learned_optimizer.evaluation.tuning import Tuned
-from learned_optimizer.files import replaced_file
+from learned_optimizer.files import read_json, replaced_file
 from learned_optimizer.folders import CURVES, EPISODES, RECORD, SUMMARY, TABLE, curve_file, file_names
 
 # Significant digits of a measure, and of a point in a picture.
 DIGITS, CURVE_DIGITS = 6, 4
+# Bytes of a record, which grows with the number of optimizers.
+LARGEST_RECORD = 64 * 2**20
 _MEASURE = re.compile(r"steps|first|final|mean|diverged|at_\d+")
 
 
@@ -65,7 +67,7 @@ def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Co
     It has no `curves`, since losses of single steps are not kept.
     """
     try:
-        earlier = json.loads((folder / RECORD).read_text())
+        earlier = read_json(folder / RECORD, LARGEST_RECORD, finite=False)  # Rates that diverged have infinite losses.
         if any(earlier.get(name) != value for name, value in (record or {}).items()):
             return None
         tuned = {
@@ -80,7 +82,7 @@ def load_comparison(folder: Path, record: Mapping[str, Any] | None = None) -> Co
             metrics[label] = {name: value for name, value in values.items() if name not in measures}
             records[label] = Record(measures, np.array(earlier["first_losses"][label]), curves.get(label))
         return Comparison({}, tuned, metrics, records)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

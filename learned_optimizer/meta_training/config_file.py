@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from learned_optimizer.files import check_file
 from learned_optimizer.meta_training.configuration import SETTINGS, TRAINER_SETTINGS, Configuration
 from learned_optimizer.meta_training.curriculum import Curriculum
 from learned_optimizer.meta_training.trainer import MetaTrainer
@@ -39,6 +40,8 @@ FUNCTION = "config"
 EXPECTED = f"a Python file with a function `{FUNCTION}(data_dir)` that returns the arguments of MetaTrainer"
 PARAMETERS = ("data_dir", *SETTINGS)
 ARGUMENTS = tuple(name for name in inspect.signature(MetaTrainer).parameters if name not in TRAINER_SETTINGS)
+# Bytes of a configuration file, which a person writes.
+LARGEST_FILE = 2**20
 POSITIVE = ("episodes", "epochs", "rounds_per_epoch")
 
 
@@ -58,6 +61,7 @@ def from_file(path: str | Path, source: str | None = None) -> Configuration:
     """
     path = Path(path)
     try:
+        check_file(path, LARGEST_FILE)
         text = path.read_text(encoding="utf-8")
         values = runpy.run_path(str(path))
     except Exception as error:

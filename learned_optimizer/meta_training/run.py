@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -13,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from learned_optimizer.files import replaced_file
+from learned_optimizer.files import check_file, replaced_file
 from learned_optimizer.folders import BEST, CHECKPOINT, CONFIG, HISTORY, LOGS
+from learned_optimizer.meta_training.checkpoint import CheckpointError, from_bytes, to_bytes
 from learned_optimizer.meta_training.logs import Logs
 from learned_optimizer.meta_training.record import check_same_run
+from learned_optimizer.meta_training.run_files import CONFIG_FILE, PREVIOUS, check_run, identity, read_config
+from learned_optimizer.meta_training.workers import Workers
+from learned_optimizer.presets.digest import digest_of
 from learned_optimizer.presets.preset import Preset
+from learned_optimizer.presets.written import shortened
 from learned_optimizer.provenance import commit, versions
 
-CONFIG_FILE = "config.py"
-# The checkpoint before, for the case that the last one is damaged.
-PREVIOUS = "previous.safetensors"
+__all__ = ["CHECKPOINT", "CONFIG", "CONFIG_FILE", "PREVIOUS", "CheckpointError", "Run", "RunInUseError"]
 
-
-class CheckpointError(ValueError):
-    """A checkpoint is damaged, or not one of a meta-training."""
+# Bytes of a checkpoint, which holds φ a few times.
+LARGEST_CHECKPOINT = 2**33
 
 
 class RunInUseError(RuntimeError):
@@ -56,6 +55,7 @@ class Run:
     Raises:
         FileExistsError: If there is a run already, and `resume` is false.
         FileNotFoundError: If there is none, and `resume` is true.
+        CheckpointError: If something in it is damaged, or of another run.
     """
 
     def __init__(
@@ -76,7 +76,11 @@ class Run:
             )
         if resume and not (self.directory / CHECKPOINT).exists():
             raise FileNotFoundError(f"There is no run to resume in {self.directory}: it has no {CHECKPOINT}.")
+        if resume:
+            check_run(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        # The digest of what the run is, which its checkpoints state.
+        self._identity: str | None = None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,11 +105,12 @@ class Run:
                 raise RunInUseError(
                     f"Another process meta-trains in {self.directory}. Wait for its end, or choose another directory."
                 ) from error
-            for left in self.directory.glob(".*"):
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                elif left.suffix == ".tmp":
+            # Those of `replaced_file` and `replaced_directory`, and nothing else that may lie here.
+            for name in (CONFIG, CONFIG_FILE, HISTORY, CHECKPOINT, PREVIOUS):
+                for left in self.directory.glob(f".{name}.*.tmp"):
                     left.unlink(missing_ok=True)
+            for left in self.directory.glob(f".{BEST}.*"):
+                shutil.rmtree(left, ignore_errors=True)
             yield
         finally:
             os.close(opened)
@@ -128,7 +133,7 @@ class Run:
             return b""
         checkpoint = self.load_checkpoint()
         check_same_run(self.directory, self.load_config(), config)
-        return to_bytes(*checkpoint)
+        return to_bytes(*checkpoint, self._identity)
 
     def save_config(self, config: Mapping[str, Any]) -> None:
         """Writes config.json: what the run is, with the versions and the commit that it is made with; and `files`."""
@@ -136,8 +141,8 @@ class Run:
             with replaced_file(self.directory / name) as path:
                 path.write_text(text, encoding="utf-8")
         whole = {**config, **self.entries, "versions": versions(), "commit": commit()}
-        with replaced_file(self.directory / CONFIG) as path:
-            path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self._identity = identity(whole)
+        self._write_config(whole)
 
     def load_config(self) -> dict[str, Any] | None:
         """Reads config.json; `None` if there is none, as of runs that an earlier version began from Python.
@@ -145,24 +150,21 @@ class Run:
         Raises:
             CheckpointError: If the file is damaged.
         """
-        path = self.directory / CONFIG
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is damaged: {error}") from error
-        if not isinstance(config, dict):
-            raise CheckpointError(f"{path} is damaged: it must hold a mapping. Received: {type(config).__name__}")
-        return config
+        return read_config(self.directory)
 
     def note_resumption(self, epochs: int) -> None:
         """Adds to config.json that the run is resumed, until which epoch, and with which versions and commit."""
         config = self.load_config() or {}
         resumption = {"epochs": epochs, "versions": versions(), "commit": commit()}
+        self._identity = identity(config)
+        self._write_config({**config, "resumptions": [*config.get("resumptions", []), resumption]})
+
+    def _write_config(self, config: Mapping[str, Any]) -> None:
+        stated = {name: value for name, value in config.items() if name != "sha256"}
+        # As it is read: where JSON has no such keys and values, others stand for them.
+        text = json.dumps({**stated, "sha256": digest_of(json.loads(json.dumps(stated)))}, indent=2, ensure_ascii=False)
         with replaced_file(self.directory / CONFIG) as path:
-            whole = {**config, "resumptions": [*config.get("resumptions", []), resumption]}
-            path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(text + "\n", encoding="utf-8")
 
     @contextlib.contextmanager
     def logging(self, weights: Mapping[str, np.ndarray]) -> Iterator[None]:
@@ -201,7 +203,7 @@ class Run:
             with replaced_file(self.directory / PREVIOUS) as path:
                 shutil.copyfile(self.directory / CHECKPOINT, path)
         with replaced_file(self.directory / CHECKPOINT) as path:
-            path.write_bytes(to_bytes(arrays, state))
+            path.write_bytes(to_bytes(arrays, state, self._identity))
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Reads what `save_checkpoint` wrote; of a damaged checkpoint the one before, with a warning.
@@ -209,57 +211,62 @@ class Run:
         Raises:
             CheckpointError: If both files are damaged, or there is one only.
         """
+        config = self.load_config()
+        own = None if config is None else identity(config)
         try:
-            return _load(self.directory / CHECKPOINT)
+            return _load(self.directory / CHECKPOINT, own)
         except CheckpointError as error:
             try:
-                loaded = _load(self.directory / PREVIOUS)
+                loaded = _load(self.directory / PREVIOUS, own)
             except CheckpointError:
                 raise error from None
             warnings.warn(f"{error} The run goes on from the one before, {self.directory / PREVIOUS}.", stacklevel=2)
             return loaded
 
 
-def to_bytes(arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> bytes:
-    """A checkpoint as bytes: a safetensors file with the state and a digest of everything in its metadata."""
-    # Not np.ascontiguousarray, which makes vectors of scalars such as Adam's count of steps.
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    text = json.dumps(state)
-    return safetensors.numpy.save(contiguous, metadata={"state": text, "sha256": _digest(contiguous, text)})
+def begin_run(
+    directory: str | Path | Run | None,
+    resume: bool,
+    config: Mapping[str, Any],
+    workers: Workers,
+    stack: contextlib.ExitStack,
+) -> tuple[Run | None, bytes]:
+    """Begins a run, or goes on with one.
 
+    Args:
+        directory: Folder of the run, or the run itself; None to keep nothing.
+        resume: Whether a run is to be found in the folder.
+        config: The configuration of the meta-training, the same for all workers.
+        workers: The workers, of which the chief alone reads and writes files.
+        stack: The context until whose end the run is locked.
 
-def from_bytes(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the state that `to_bytes` was given.
+    Returns:
+        The run, on the chief; and on each worker the checkpoint to go on from, which is empty for a new run.
 
     Raises:
-        CheckpointError: If the bytes are none of a checkpoint, or were changed.
+        WorkerLostError: If the chief raised one of the exceptions of `Run` and `Run.begin`.
+        ValueError: If another worker has another configuration.
     """
+    runs = []
+
+    def begin() -> bytes:
+        if directory is None:
+            return b""
+        runs.append(directory if isinstance(directory, Run) else Run(directory, resume))
+        stack.enter_context(runs[0].locked())
+        return runs[0].begin(config)
+
+    workers.check_same(config)
+    checkpoint = workers.from_chief(begin)
+    return (runs[0] if runs else None), checkpoint
+
+
+def _load(path: Path, own: str | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads a checkpoint, of the run of that identity if it states one."""
     try:
-        arrays = dict(sorted(safetensors.numpy.load(content).items()))
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-        text, stated = metadata["state"], metadata["sha256"]
-        state = json.loads(text)
-    # Python's own of numbers and names in a header that make no sense.
-    except (safetensors.SafetensorError, TypeError, KeyError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"damaged, or no checkpoint of a meta-training: {error}") from error
-    if _digest(arrays, text) != stated:
-        raise CheckpointError("damaged: its SHA-256 is not the one that it states")
-    return arrays, state
-
-
-def _load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    try:
-        return from_bytes(path.read_bytes())
-    except (OSError, CheckpointError) as error:
-        raise CheckpointError(f"{path} is {error}.") from error
-
-
-def _digest(arrays: Mapping[str, np.ndarray], text: str) -> str:
-    """The SHA-256 of everything in a checkpoint."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+        check_file(path, LARGEST_CHECKPOINT)
+        return from_bytes(path.read_bytes(), own)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} {error}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged, or no checkpoint of a meta-training: {shortened(error)}.") from error

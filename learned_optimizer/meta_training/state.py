@@ -13,7 +13,10 @@ from learned_optimizer.meta_training.estimators import Estimator
 from learned_optimizer.meta_training.parameter_groups import with_weights
 from learned_optimizer.meta_training.phi import Phi, Weights
 from learned_optimizer.meta_training.run import CheckpointError
+from learned_optimizer.meta_training.validation import MONITORS
 from learned_optimizer.presets.preset import Preset
+from learned_optimizer.presets.written import NONSENSE, shortened
+from learned_optimizer.rules.arguments import is_number
 
 
 @dataclasses.dataclass
@@ -42,6 +45,8 @@ class State:
     epoch_sums: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(4))
 
 
+# Those that are counts, and the greatest value that any of them may have.
+COUNTS, MOST = ("rounds", "consecutive_nonfinite", "batches_begun", "stage", "epochs_without_gain"), 2**31 - 1
 # The fields that JSON holds.
 PLAIN = tuple(field.name for field in dataclasses.fields(State) if field.name != "epoch_sums")
 
@@ -59,7 +64,12 @@ def snapshot(state: State, best_weights: Weights, phi: Phi, estimator: Estimator
 
 
 def restore(
-    arrays: Mapping[str, np.ndarray], progress: Mapping[str, Any], preset: Preset, phi: Phi, estimator: Estimator
+    arrays: Mapping[str, np.ndarray],
+    progress: Mapping[str, Any],
+    preset: Preset,
+    phi: Phi,
+    estimator: Estimator,
+    most: Mapping[str, int],
 ) -> tuple[State, Weights]:
     """Takes over a checkpoint, all of it or, where it does not fit, nothing.
 
@@ -69,32 +79,34 @@ def restore(
         preset: The preset that meta-training began with.
         phi: φ and the meta-optimizer, which are changed.
         estimator: The estimator, which is changed.
+        most: The greatest values that counts of the state may have, by their names, where it is less than `MOST`.
 
     Returns:
         The state, and the best φ.
 
     Raises:
-        CheckpointError: If it does not fit the meta-optimizer, or is of another version.
-        ValueError: If it holds the φ of another rule.
+        CheckpointError: If it holds the φ of another rule, does not fit the meta-optimizer, is of another version, or
+            holds what no meta-training has.
     """
     present, best, initial = (_named(arrays, kind) for kind in ("phi", "best", "initial"))
     for weights in (present, best, initial):
-        with_weights(preset, weights, {})  # Refuses those of another rule.
+        _check_phi(weights, preset)
     slots = _named(arrays, "meta_optimizer")
     if len(slots) != len(phi.optimizer.variables):
         raise CheckpointError(
             f"The checkpoint holds {len(slots)} variables of the meta-optimizer, and "
             f"{len(phi.optimizer.variables)} are expected: is `meta_optimizer` as the run was begun?"
         )
-    pairs = [(variable, slots[str(number)]) for number, variable in enumerate(phi.optimizer.variables)]
-    if any(tuple(variable.shape) != value.shape for variable, value in pairs):
-        raise CheckpointError("The checkpoint is damaged: the meta-optimizer's state is that of another φ.")
+    state = _state(arrays, progress, most)
     try:
-        state = State(**{name: progress[name] for name in PLAIN}, epoch_sums=arrays["epoch_sums"].copy())
+        pairs = [(variable, slots[str(number)]) for number, variable in enumerate(phi.optimizer.variables)]
     except KeyError as error:
-        raise CheckpointError(f"The checkpoint is not one of this version: it has no {error}.") from error
-    state.history = [dict(row) for row in state.history]
-    estimator.restore(_named(arrays, "estimator"))
+        raise CheckpointError(f"The checkpoint is damaged: the meta-optimizer has no variable {error}.") from error
+    if any(_kind(backend.to_numpy(variable)) != _kind(value) for variable, value in pairs):
+        raise CheckpointError("The checkpoint is damaged: the meta-optimizer's state is that of another φ.")
+    own = _named(arrays, "estimator")
+    _check_estimator(own, estimator)
+    estimator.restore(own)
     phi.initial = initial
     for variable, value in [*((phi.variables[name], value) for name, value in present.items()), *pairs]:
         variable.assign(value)
@@ -104,3 +116,52 @@ def restore(
 def _named(arrays: Mapping[str, np.ndarray], kind: str) -> Weights:
     """The arrays whose names begin with a kind, such as `"phi"`, without it."""
     return {name.removeprefix(f"{kind}/"): value for name, value in arrays.items() if name.startswith(f"{kind}/")}
+
+
+def _kind(array: np.ndarray) -> tuple[Any, ...]:
+    return array.shape, array.dtype.kind
+
+
+def _check_phi(weights: Weights, preset: Preset) -> None:
+    """Refuses the φ of another rule, or one that is not finite."""
+    try:
+        with_weights(preset, weights, {})
+        if not all(np.isfinite(value).all() for value in weights.values()):
+            raise ValueError("φ is not finite.")
+    except NONSENSE as error:
+        raise CheckpointError(f"The checkpoint does not fit the rule of the run: {shortened(error)}") from error
+
+
+def _state(arrays: Mapping[str, np.ndarray], progress: Mapping[str, Any], most: Mapping[str, int]) -> State:
+    """The state in a checkpoint."""
+    try:
+        state = State(**{name: progress[name] for name in PLAIN}, epoch_sums=arrays["epoch_sums"].copy())
+    except KeyError as error:
+        raise CheckpointError(f"The checkpoint is not one of this version: it has no {error}.") from error
+    for name in COUNTS:
+        value, greatest = getattr(state, name), most.get(name, MOST)
+        if type(value) is not int or not 0 <= value <= greatest:
+            raise CheckpointError(
+                f"The checkpoint is damaged: `{name}` must be an integer from 0 to {greatest}. "
+                f"Received: {shortened(value)}"
+            )
+    if not is_number(state.seconds) or state.seconds < 0 or _kind(state.epoch_sums) != _kind(State().epoch_sums):
+        raise CheckpointError("The checkpoint is damaged: its seconds or the sums of its epoch are none.")
+    rows = state.history if isinstance(state.history, list) else [None]
+    for row in rows:
+        numbers = isinstance(row, dict) and all(type(value) in (int, float) for value in row.values())
+        if not numbers or not {"epoch", *MONITORS} <= set(row):
+            raise CheckpointError(f"The checkpoint is damaged: a row of its history is {shortened(row)}.")
+    return state
+
+
+def _check_estimator(arrays: Weights, estimator: Estimator) -> None:
+    """Refuses other arrays than the estimator makes: of those that grow from nothing, the first axis is free."""
+    expected = estimator.snapshot()
+    for name in {*arrays, *expected}:
+        fits = name in arrays and name in expected and arrays[name].dtype == expected[name].dtype
+        if fits:
+            found, own = arrays[name].shape, expected[name].shape
+            fits = found[1:] == own[1:] and len(found) == len(own) and (found == own or own[0] == 0)
+        if not fits or not np.isfinite(arrays[name]).all():
+            raise CheckpointError(f"The checkpoint is damaged: {shortened(name)} is not that of the estimator.")

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from learned_optimizer.meta_training.callbacks import Callbacks
+from learned_optimizer.meta_training.checkpoint import from_bytes
 from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.description import describe
 from learned_optimizer.meta_training.estimators import Backpropagation, Estimator
@@ -23,7 +24,7 @@ from learned_optimizer.meta_training.objectives import Objective, Sum
 from learned_optimizer.meta_training.parameter_groups import groups_of, initial_preset, preset_weights, with_weights
 from learned_optimizer.meta_training.phi import Phi
 from learned_optimizer.meta_training.progress import Progress
-from learned_optimizer.meta_training.run import Run, from_bytes
+from learned_optimizer.meta_training.run import Run, begin_run
 from learned_optimizer.meta_training.state import State, restore, snapshot
 from learned_optimizer.meta_training.validation import MONITORS, Validation, validation_losses
 from learned_optimizer.meta_training.workers import joined
@@ -139,7 +140,16 @@ class MetaTrainer:
         tasks = [self.estimator.task(each, of_problem, self.objective) for each, of_problem in pairs]
         self._batch = MetaBatch(self.estimator, tasks, episodes, seed, self._workers)
         groups_each = [groups_of(p, self._initial) for p in self.validation_problems]
-        self._validation = Validation(self.validation_problems, groups_each, seed, validation_episodes, self._workers)
+        length = self.curriculum.lengths[-1]
+        self._validation = Validation(
+            self.validation_problems,
+            groups_each,
+            seed=seed,
+            episodes=validation_episodes,
+            length=length,
+            num_steps=self.estimator.num_steps(length),
+            workers=self._workers,
+        )
 
     def _check(self) -> None:
         for name in ("episodes", "validation_episodes"):
@@ -307,11 +317,7 @@ class MetaTrainer:
 
     def validate(self) -> np.ndarray:
         """f(θ_0), … of the validation episodes of each problem, `[episode_length, validation problems · episodes]`."""
-        return self._curves(self.weights)
-
-    def _curves(self, weights: Mapping[str, np.ndarray]) -> np.ndarray:
-        length = self.curriculum.lengths[-1]
-        return self._validation.curves(weights, length, self.estimator.num_steps(length))
+        return self._validation.curves(self.weights)
 
     def meta_step(self) -> float:
         """Begins a batch of episodes where one is due, unrolls it, and updates φ; returns the mean of the losses.
@@ -349,7 +355,7 @@ class MetaTrainer:
         state = self.state
         loss, norm, counted, skipped = state.epoch_sums
         validated = self._phi.averaged
-        curves = self._curves(validated)
+        curves = self._validation.curves(validated)
         row = {
             "epoch": len(self.history) + 1,
             "loss": loss / counted if counted else np.nan,
@@ -375,22 +381,14 @@ class MetaTrainer:
     ) -> Run | None:
         """Begins the run, or goes on with it; gives it on the chief, locked until the stack ends."""
         config = self.get_config() | {"fit": dict(fit)}
-        self._workers.check_same(config)
-        runs = []
-
-        def begin() -> bytes:
-            if directory is None:
-                return b""
-            runs.append(directory if isinstance(directory, Run) else Run(directory, resume))
-            stack.enter_context(runs[0].locked())
-            return runs[0].begin(config)
-
-        if checkpoint := self._workers.from_chief(begin):
-            restored = restore(*from_bytes(checkpoint), self._initial, self._phi, self.estimator)
-            self.state, self.best_weights = restored
-            for run in runs:
-                run.note_resumption(fit["epochs"])
-        return runs[0] if runs else None
+        run, checkpoint = begin_run(directory, resume, config, self._workers, stack)
+        if checkpoint:
+            most = {"stage": len(self.curriculum.lengths) - 1, "batches_begun": 2**30 // self.episodes}
+            arrays, progress = from_bytes(checkpoint)
+            self.state, self.best_weights = restore(arrays, progress, self._initial, self._phi, self.estimator, most)
+        if checkpoint and run:
+            run.note_resumption(fit["epochs"])
+        return run
 
     def _save(self, run: Run) -> None:
         run.save_checkpoint(*snapshot(self.state, self.best_weights, self._phi, self.estimator))

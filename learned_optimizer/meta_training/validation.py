@@ -49,6 +49,8 @@ class Validation:
         groups: For each of them, the rules, each with its parameter group.
         seed: Integer seed of the meta-training.
         episodes: Number of episodes of each problem.
+        length: Steps of an episode.
+        num_steps: The steps that are run at once, by which the length can be divided.
         workers: The workers that run a part of the episodes each.
     """
 
@@ -56,30 +58,29 @@ class Validation:
         self,
         problems: Sequence[Problem],
         groups: Sequence[Sequence[ParameterGroup]],
+        *,
         seed: int,
         episodes: int,
+        length: int,
+        num_steps: int,
         workers: Workers,
     ) -> None:
         # One more for some parts, where the parts would not be equal: it is run, and not counted.
         numbers = [number % episodes for number in range(-(-episodes // workers.num_parts) * workers.num_parts)]
         self._parts = workers.parts(numbers)
-        self._episodes, self._seed, self._workers = episodes, seed, workers
+        self._episodes, self._length, self._num_steps = episodes, length, num_steps
+        self._seed, self._workers = seed, workers
         self._programs = [_Program(problem, group) for problem, group in zip(problems, groups, strict=True)]
 
-    def curves(self, weights: Mapping[str, np.ndarray], length: int, num_steps: int) -> np.ndarray:
-        """f(θ_0), … of the episodes of each problem, `[length, problems · episodes]`.
-
-        Args:
-            weights: φ.
-            length: Steps of an episode.
-            num_steps: The steps that are run at once, by which the length can be divided.
-        """
+    def curves(self, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+        """f(θ_0), … of the episodes of each problem under a φ, `[length, problems · episodes]`."""
         phi = {name: ops.convert_to_tensor(value) for name, value in weights.items()}
 
         def run(pair: tuple[_Program, Part]) -> np.ndarray:
             program, part = pair
             with on_device(part.device):
-                return program.curves(phi, make_seeds(self._seed, VALIDATION, part.episodes), length, num_steps)
+                seeds = make_seeds(self._seed, VALIDATION, part.episodes)
+                return program.curves(phi, seeds, self._length, self._num_steps)
 
         pairs = [(program, part) for part in self._parts for program in self._programs]
         curves = backend.for_each(run, pairs, len(self._parts))

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import keras
 
 from learned_optimizer.presets.library import load
-from learned_optimizer.presets.preset import Preset
+from learned_optimizer.presets.preset import Preset, PresetError
+from learned_optimizer.presets.selectors import check_selector
+from learned_optimizer.presets.written import NONSENSE, shortened
 from learned_optimizer.rules.base import Rule
 
 Selector = str | int | Callable[[Any], bool]
@@ -85,14 +87,25 @@ class Groups:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Groups:
-        """The groups that `get_config` described."""
-        groups = cls(
-            [
-                (_deserialize_selector(selector, custom_objects), _deserialize_member(member, custom_objects))
-                for selector, member in config["groups"]
-            ]
-        )
-        groups._record = config.get("record")
+        """The groups that `get_config` described.
+
+        Raises:
+            PresetError: If it did not.
+        """
+        try:
+            groups = cls(
+                [
+                    (_deserialize_selector(selector, custom_objects), _deserialize_member(member, custom_objects))
+                    for selector, member in config["groups"]
+                ]
+            )
+            groups._record = _checked_record(config["record"], len(groups.groups))
+        except PresetError:
+            raise
+        except NONSENSE as error:
+            raise PresetError(
+                f"The groups in the configuration of an optimizer are damaged: {shortened(error)}"
+            ) from error
         return groups
 
 
@@ -132,12 +145,9 @@ def _checked(group: Any) -> tuple[Selector, Member]:
         selector, member = group
     except (TypeError, ValueError):
         raise ValueError(f"Each of `groups` must be a pair (selector, rule). Received: {group!r}") from None
-    if isinstance(selector, str):
-        try:
-            re.compile(selector)
-        except re.error as error:
-            raise ValueError(f"The selector {selector!r} is no regular expression: {error}") from error
-    elif isinstance(selector, bool) or not (isinstance(selector, int) or callable(selector)):
+    if isinstance(selector, str | int) and not isinstance(selector, bool):
+        check_selector(selector)
+    elif not callable(selector):
         raise ValueError(
             "The selector of a group must be a regular expression for the variable's path, a rank, or a function of "
             f"the variable. Received: {selector!r}"
@@ -180,4 +190,23 @@ def _serialize_member(member: Member) -> dict[str, Any]:
 def _deserialize_member(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Member:
     if "preset" in config:
         return Preset.from_config(config["preset"], custom_objects)
-    return keras.optimizers.deserialize(dict(config["optimizer"]), custom_objects=custom_objects)
+    optimizer = keras.optimizers.deserialize(dict(config["optimizer"]), custom_objects=custom_objects)
+    # Keras gives a name that it does not know as it is, and a name stands for a preset's folder elsewhere.
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ValueError(f"there is no optimizer {shortened(config['optimizer'])}")
+    return optimizer
+
+
+def _checked_record(record: Any, number: int) -> dict[str, Any] | None:
+    """The record of `Groups.assign`, of so many groups; None if there is none."""
+    if record is None:
+        return None
+    shapes, assigned = record["shapes"], record["groups"]
+    sizes = [size for shape in shapes for size in shape]
+    if (
+        not all(type(value) is int and value >= 0 for value in (*sizes, *assigned))
+        or len(assigned) != len(shapes)
+        or max(assigned, default=0) > number
+    ):
+        raise ValueError(f"the record is none of groups of variables: {shortened(record)}")
+    return {"shapes": [list(shape) for shape in shapes], "groups": list(assigned)}

@@ -18,8 +18,10 @@ from learned_optimizer.optimizer.groups import Groups, Selector, as_preset
 from learned_optimizer.optimizer.learning_rate import checked_learning_rate, small_rates_allowed
 from learned_optimizer.optimizer.plan import STATE_DTYPES, Part, Plan, is_overwritten, make_plan
 from learned_optimizer.optimizer.step import decay, flat, learned_updates, moved
+from learned_optimizer.presets.digest import digest_of
 from learned_optimizer.presets.library import DEFAULT
-from learned_optimizer.presets.preset import Preset
+from learned_optimizer.presets.preset import Preset, PresetError
+from learned_optimizer.presets.written import NONSENSE, shortened
 from learned_optimizer.rules.base import Rule
 
 NONFINITE = ("skip_coordinate", "skip_step")
@@ -331,10 +333,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         print_fn(f"non-finite gradients: {self.nonfinite_coordinates:,} entries in {self.nonfinite_steps:,} steps")
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments; φ is among them."""
+        """The constructor's arguments; φ is among them. A digest ties rule, φ and groups together."""
+        rule, groups = self.preset.get_config(), self.groups.get_config()
         return super().get_config() | {
-            "rule": self.preset.get_config(),
-            "groups": self.groups.get_config(),
+            "rule": rule,
+            "groups": groups,
+            "digest": digest_of([rule["digest"], groups]),
             "nonfinite": self.nonfinite,
             "state_dtype": self.state_dtype,
             "average": self.average,
@@ -342,14 +346,30 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> LearnedOptimizer:
-        """The optimizer that `get_config` described, without its slots."""
+        """The optimizer that `get_config` described, without its slots.
+
+        Raises:
+            PresetError: If rule, φ or groups are missing, damaged, or of another optimizer.
+            ValueError: If another argument is not among its values.
+        """
         config = dict(config)
-        if isinstance(config.get("rule"), Mapping):
-            config["rule"] = Preset.from_config(config["rule"], custom_objects)
-        if isinstance(config.get("groups"), Mapping):
-            config["groups"] = Groups.from_config(config["groups"], custom_objects)
-        with small_rates_allowed():
-            return super().from_config(config, custom_objects)
+        rule: Any = config.get("rule")
+        groups: Any = config.get("groups")
+        config["rule"] = Preset.from_config(rule, custom_objects)
+        config["groups"] = None if groups is None else Groups.from_config(groups, custom_objects)
+        try:
+            # Models that were saved by earlier versions state none, neither of the rule nor of both.
+            stated, of_rule = config.pop("digest", None), rule.get("digest")
+            if stated != (None if of_rule is None else digest_of([of_rule, groups])):
+                raise PresetError(
+                    "The configuration of an optimizer is damaged: rule and groups do not belong together."
+                )
+            with small_rates_allowed():
+                return super().from_config(config, custom_objects)
+        except ValueError:
+            raise
+        except NONSENSE as error:
+            raise PresetError(f"The configuration of an optimizer does not fit: {shortened(error)}") from error
 
     def __repr__(self) -> str:
         description = self.preset.card.get("description", "no record of its meta-training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
+from learned_optimizer.presets.written import shortened
 
 FOLDER = Path(__file__).parent / "data"
 DEFAULT = "general"
@@ -44,10 +45,14 @@ def locate(preset: str | Path) -> Path:
     every = [*names(), *names(black_box=True)]
     if isinstance(preset, str) and (name := FORMER_NAMES.get(preset, preset)) in every:
         return FOLDER / name
-    if folder := _preset_in(Path(preset)):
-        return folder
-    message = f"There is no preset {str(preset)!r}: neither among {every}, nor a folder with a {CONFIG}."
-    if runs := _presets_of_runs(Path(preset)):
+    message = f"There is no preset {shortened(str(preset))}: neither among {every}, nor a folder with a {CONFIG}."
+    try:
+        if folder := _preset_in(Path(preset)):
+            return folder
+        runs = _presets_of_runs(Path(preset))
+    except (OSError, ValueError) as error:  # Of names that no file can have, and folders that may not be looked into.
+        raise PresetError(message) from error
+    if runs:
         message += f" It has several runs; name one of them, such as {str(runs[0])!r}."
     raise PresetError(message)
 

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from learned_optimizer.files import replaced_directory
+from learned_optimizer.presets import digest
 from learned_optimizer.presets.card import page
+from learned_optimizer.presets.selectors import check_selector
+from learned_optimizer.presets.written import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    FORMAT_VERSION,
+    GROUP_FOLDER,
+    NONSENSE,
+    WEIGHTS,
+    PresetError,
+    Written,
+    encoded,
+    read_config,
+    read_folder,
+    shortened,
+)
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.registry import UnknownRuleError, deserialize, serialize
 
-FORMAT = "learned_optimizer.preset"
-FORMAT_VERSION = 1
-CONFIG, WEIGHTS, CARD = "preset.json", "phi.safetensors", "README.md"
-GROUP_FOLDER = "group_{}"
-
-
-class PresetError(ValueError):
-    """A preset is missing, damaged, or not one that this version can read."""
+__all__ = ["CARD", "CONFIG", "WEIGHTS", "Preset", "PresetError"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Preset:
                     "Each of the `groups` of a preset must be a rank or a regular expression, and a preset. "
                     f"Received: {selector!r} with a {type(member).__name__}."
                 )
+            check_selector(selector)
             if member.groups:
                 raise ValueError("A preset in one of the `groups` of another must have no groups itself.")
         object.__setattr__(self, "groups", tuple((selector, member) for selector, member in self.groups))
@@ -65,20 +73,23 @@ class Preset:
     @property
     def fingerprint(self) -> str:
         """The SHA-256 of φ: the same for the same numbers under the same names."""
-        return _fingerprint(self.weights)
+        return digest.fingerprint(self.weights)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of everything that the preset does: its rule with all arguments, φ, selectors and groups."""
+        groups = [(selector, member.digest) for selector, member in self.groups]
+        return digest.digest(serialize(self.rule), self.weights, groups)
 
     def get_config(self) -> dict[str, Any]:
         """Rule and φ as JSON can hold them, φ as base64 of little-endian float32; of the card, the description."""
-        phi = {
-            name: {"shape": list(value.shape), "float32": base64.b64encode(value.astype("<f4").tobytes()).decode()}
-            for name, value in self.weights.items()
-        }
-        description = {name: self.card[name] for name in ("description",) if name in self.card}
         config: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
             "rule": serialize(self.rule),
-            "phi": phi,
+            "phi": encoded(self.weights),
             "sha256": self.fingerprint,
-            "card": description,
+            "digest": self.digest,
+            "card": {name: self.card[name] for name in ("description",) if name in self.card},
         }
         if self.groups:
             config["groups"] = [[selector, member.get_config()] for selector, member in self.groups]
@@ -95,25 +106,7 @@ class Preset:
         Raises:
             PresetError: If the configuration is not one of a preset that this version can read.
         """
-        try:
-            weights = {
-                name: np.frombuffer(base64.b64decode(value["float32"], validate=True), "<f4").reshape(value["shape"])
-                for name, value in config["phi"].items()
-            }
-            groups = [
-                (selector, cls.from_config(member, custom_objects)) for selector, member in config.get("groups", [])
-            ]
-            rule = deserialize(config["rule"], custom_objects)
-            preset = cls(rule, rule.upgrade_weights(weights), config.get("card", {}), groups)
-        except UnknownRuleError as error:
-            raise PresetError(str(error)) from error
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise PresetError(f"The configuration of an optimizer holds no readable φ: {error}") from error
-        # It is that of φ as it was saved. Models that were saved by the first version state none.
-        saved = _fingerprint(weights)
-        if config.get("sha256", saved) != saved:
-            raise PresetError("The φ in the configuration of an optimizer is damaged: its SHA-256 is another.")
-        return preset
+        return cls._of(read_config(config), custom_objects)
 
     def save(self, directory: str | Path) -> None:
         """Writes the preset into a folder, replacing one that is there.
@@ -122,14 +115,16 @@ class Preset:
             PresetError: If the folder exists and holds something else.
         """
         directory = Path(directory)
+        if directory.exists() and not directory.is_dir():
+            raise PresetError(f"{directory} is no folder, which a preset needs.")
         if directory.exists() and not (directory / CONFIG).exists() and any(directory.iterdir()):
             raise PresetError(f"{directory} holds files that are no preset; a preset needs a folder of its own.")
         config = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "rule": serialize(self.rule),
-            "rule_sha256": _digest(serialize(self.rule), [selector for selector, _ in self.groups]),
             "sha256": self.fingerprint,
+            "digest": self.digest,
             "card": dict(self.card),
         }
         if self.groups:
@@ -145,7 +140,7 @@ class Preset:
 
     @classmethod
     def load(cls, directory: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Preset:
-        """Reads a preset from a folder. Only data is read: no code.
+        """Reads a preset from a folder. Only data is read, no code, and only what lies in the folder.
 
         Args:
             directory: The folder.
@@ -154,60 +149,21 @@ class Preset:
         Raises:
             PresetError: If a file is missing, damaged, foreign, or of a later version.
         """
-        directory = Path(directory)
+        return cls._of(read_folder(Path(directory)), custom_objects)
+
+    @classmethod
+    def _of(cls, written: Written, custom_objects: Mapping[str, Any] | None) -> Preset:
+        """The preset that was written down."""
         try:
-            config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise PresetError(f"{directory} is no preset: it has no {CONFIG}.") from error
-        except (ValueError, OSError, RecursionError) as error:
-            raise PresetError(f"{directory / CONFIG} cannot be read: {error}") from error
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise PresetError(f"{directory / CONFIG} does not describe a preset of this library.")
-        if config.get("format_version") != FORMAT_VERSION:
-            raise PresetError(
-                f"{directory} has preset format {config.get('format_version')}, and this version reads "
-                f"{FORMAT_VERSION}. Another version of learned_optimizer is needed."
-            )
-        try:
-            weights = safetensors.numpy.load_file(directory / WEIGHTS)
-        except FileNotFoundError as error:
-            raise PresetError(f"{directory} has no {WEIGHTS}.") from error
-        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise PresetError(f"{directory / WEIGHTS} is damaged: {error}") from error
-        for name, value in weights.items():
-            if value.dtype != np.float32:
-                raise PresetError(f"{directory / WEIGHTS} is foreign: {name} is {value.dtype}, and φ is float32.")
-        try:
-            selectors = enumerate(config.get("groups", []))
-            groups = [
-                (selector, cls.load(directory / GROUP_FOLDER.format(number), custom_objects))
-                for number, selector in selectors
-            ]
-            rule = deserialize(config["rule"], custom_objects)
-            preset = cls(rule, rule.upgrade_weights(weights), config.get("card", {}), groups)
+            groups = [(selector, cls._of(member, custom_objects)) for selector, member in written.groups]
+            rule = deserialize(written.stated["rule"], custom_objects)
+            preset = cls(rule, rule.upgrade_weights(written.weights), written.stated.get("card", {}), groups)
+            # The rule as it is written: a later version of it may have more arguments.
+            written.check()
         except PresetError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise PresetError(f"{directory} does not fit this version: {error}") from error
-        if _fingerprint(weights) != config.get("sha256"):
-            raise PresetError(f"{directory / WEIGHTS} is damaged: its SHA-256 is not the one in {CONFIG}.")
-        # As it is written there: a later version of the rule may have more arguments. The first runs had no digest.
-        digest = _digest(config["rule"], config.get("groups", []))
-        if config.get("rule_sha256", digest) != digest:
-            raise PresetError(
-                f"{directory / CONFIG} is damaged: the SHA-256 of its rule is not the one that it states."
-            )
+        except UnknownRuleError as error:
+            raise PresetError(shortened(error)) from error
+        except NONSENSE as error:
+            raise PresetError(f"{written.place} does not fit this version: {shortened(error)}") from error
         return preset
-
-
-def _fingerprint(weights: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        digest.update(weights[name].astype("<f4").tobytes())
-    return digest.hexdigest()
-
-
-def _digest(rule: Mapping[str, Any], selectors: Sequence[str | int]) -> str:
-    stated = [rule, *selectors] if selectors else rule
-    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()

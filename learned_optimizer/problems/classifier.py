@@ -15,6 +15,7 @@ from keras import ops
 from learned_optimizer import backend
 from learned_optimizer.problems.base import Nest, Problem, Tensor, draw_examples
 from learned_optimizer.problems.data import load_images
+from learned_optimizer.problems.memory import check_memory
 
 ACTIVATIONS = {
     "sigmoid": ops.sigmoid,
@@ -96,6 +97,10 @@ class ImageClassifier(Problem):
         self.batch_size = batch_size
         self.initializations = initializations
         self.stddev = stddev
+
+    def _check_memory(self, activations: int) -> None:
+        """Refuses a network whose parameters, and activations of a minibatch, have no place in the memory."""
+        check_memory("A network and minibatch of those sizes", self.num_coordinates + self.batch_size * activations)
 
     @property
     @abc.abstractmethod
@@ -186,6 +191,7 @@ class MLPClassifier(ImageClassifier):
             raise ValueError(f"`hidden_sizes` must be positive. Received: {tuple(hidden_sizes)}")
         super().__init__(data, activation, **options)
         self.layer_sizes = (math.prod(self.images.shape[1:]), *hidden_sizes, self.num_classes)
+        self._check_memory(sum(self.layer_sizes))
 
     @property
     def parameters(self) -> Mapping[str, tuple[int, ...]]:
@@ -253,6 +259,10 @@ class ConvClassifier(ImageClassifier):
         height, width = (-(-size // 2 ** len(self.channels)) for size in self.images.shape[1:3])
         flat = height * width * (self.channels[-1] if self.channels else self.images.shape[3])
         self.layer_sizes = (flat, *hidden_sizes, self.num_classes)
+        pixels = math.prod(self.images.shape[1:3])
+        self._check_memory(
+            sum(pixels * size // 4**layer for layer, size in enumerate(channels)) + sum(self.layer_sizes)
+        )
 
     @property
     def vectorized(self) -> bool:

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import numpy as np
 
 SPLITS = ("train", "test")
 DIGITS_TEST_EXAMPLES = 360
+# The name, and the configuration and version if any, of a data set that TensorFlow Datasets itself describes.
+NAME = re.compile(r"\w+(/[\w.-]+)?(:\d[\d.*]*)?", re.ASCII)
 # Those of `keras.datasets`, for machines without TensorFlow.
 KERAS_DATASETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
@@ -88,12 +91,15 @@ def _load_tfds(name: str, split: str, data_dir: str | None) -> tuple[np.ndarray,
 
     directory = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
     try:
+        # Other names stand for places on the network, and for code there.
+        if not NAME.fullmatch(name):
+            raise ValueError(name)
         builder = tfds.builder(name, data_dir=directory)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise ValueError(
-            f"No data set is called {name!r}: neither 'digits' nor one of TensorFlow Datasets, whose names are listed "
-            "at https://www.tensorflow.org/datasets/catalog/overview (`evaluate.py --helpshort` names the tasks of the "
-            "evaluation suite)."
+            f"No data set is called {name[:100]!r}: neither 'digits' nor one of TensorFlow Datasets, whose names are "
+            "at https://www.tensorflow.org/datasets/catalog/overview (`evaluate.py --helpshort` names the tasks "
+            "of the evaluation suite)."
         ) from error
     try:
         with _few_retries():

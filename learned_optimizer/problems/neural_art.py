@@ -18,10 +18,13 @@ from learned_optimizer import backend
 from learned_optimizer.problems.base import Nest, Problem, Tensor
 from learned_optimizer.problems.data import SPLITS
 from learned_optimizer.problems.features import load_features
+from learned_optimizer.problems.memory import check_memory
 from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized
 
 # Of the photograph's shorter side, which a content image's side is drawn from.
 SMALLEST_CROP = 0.3
+# Numbers for each pixel, with those that a style and a content are made from.
+FEATURES = 100
 
 
 class NeuralArt(Problem):
@@ -73,6 +76,7 @@ class NeuralArt(Problem):
         ):
             if value < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {value}")
+        check_memory("An image of that size with its features", FEATURES * image_size**2)
         self.image_size = image_size
         self.style = STYLES[style](image_size) if style in STYLES else resized(load_picture(style), image_size)
         self.photograph = ops.convert_to_tensor(load_picture(content) if content else photograph(split))

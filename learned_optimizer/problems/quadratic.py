@@ -8,6 +8,7 @@ from keras import ops
 
 from learned_optimizer import backend
 from learned_optimizer.problems.base import Nest, Problem, Tensor
+from learned_optimizer.problems.memory import check_memory
 
 DISTRIBUTIONS = ("gaussian", "uniform")
 
@@ -38,6 +39,7 @@ class Quadratic(Problem):
             raise ValueError(f"`distribution` must be one of {DISTRIBUTIONS}. Received: {distribution!r}")
         if stddev < 0:
             raise ValueError(f"`stddev` must not be negative. Received: {stddev}")
+        check_memory("Quadratics of that dimension", functions * dimension * (dimension + 2))
         self.dimension = dimension
         self.functions = functions
         self.distribution = distribution

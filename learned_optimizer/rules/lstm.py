@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from learned_optimizer.rules.arguments import LARGEST_SIZE, MOST_LAYERS, is_number, is_size
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign, normalized_moments
@@ -83,18 +84,23 @@ class CoordinatewiseLSTM(Rule):
         output: str = "linear",
     ) -> None:
         sizes = hidden_sizes if isinstance(hidden_sizes, Sequence) else ()
-        if not sizes or any(size != int(size) or size < 1 for size in sizes):
-            raise ValueError(f"`hidden_sizes` must be one or more positive integers. Received: {hidden_sizes}")
+        if not 1 <= len(sizes) <= MOST_LAYERS or not all(map(is_size, sizes)):
+            raise ValueError(
+                f"`hidden_sizes` must be one to {MOST_LAYERS} positive integers of at most {LARGEST_SIZE:,}. "
+                f"Received: {hidden_sizes}"
+            )
         if preprocessing not in PREPROCESSING:
             raise ValueError(f"`preprocessing` must be one of {tuple(PREPROCESSING)}. Received: {preprocessing!r}")
-        if not 0 < p <= MAX_P:
+        if not is_number(p) or not 0 < p <= MAX_P:
             raise ValueError(f"`p` must be positive and at most {MAX_P:g}. Received: {p}")
-        if not output_scale > 0:
-            raise ValueError(f"`output_scale` must be positive. Received: {output_scale}")
-        if not 0 <= beta < 1:
+        if not is_number(output_scale) or output_scale <= 0:
+            raise ValueError(f"`output_scale` must be a positive number. Received: {output_scale}")
+        if not is_number(beta) or not 0 <= beta < 1:
             raise ValueError(f"`beta` must be in [0, 1). Received: {beta}")
-        if embedding != int(embedding) or embedding < 0:
+        if not is_size(embedding, least=0):
             raise ValueError(f"`embedding` must be a number of units, or 0. Received: {embedding}")
+        if not is_number(forget_bias):
+            raise ValueError(f"`forget_bias` must be a number. Received: {forget_bias}")
         if output not in OUTPUTS:
             raise ValueError(f"`output` must be one of {OUTPUTS}. Received: {output!r}")
         self.hidden_sizes = tuple(int(size) for size in sizes)

@@ -9,12 +9,18 @@ from absl import flags as absl_flags
 from process import CONFIGS, ROOT
 
 from learned_optimizer.commands import evaluate, train
-from learned_optimizer.commands.entry import run
+from learned_optimizer.commands.entry import run, run_on_names
 
 
 def check(err, script, message):
     assert err.count("\n") == 1 and err.endswith("\n"), err
     assert re.match(rf"{script}: .*{message}", err), err
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """One with 16 GiB of memory."""
+    monkeypatch.setattr("learned_optimizer.problems.memory._memory", lambda: 2**34)
 
 
 @pytest.fixture(params=["train.py", "evaluate.py"])
@@ -55,7 +61,7 @@ def recorded(tmp_path_factory):
         ("--nonsense", "Unknown command line flag 'nonsense'.* --help lists all flags"),
         ("--epohcs=3", "Did you mean: epochs"),
         ("--epochs=abc", "--epochs=abc"),
-        ("--epochs=0", "--epochs=0.*positive"),
+        ("--epochs=0", r"--epochs=0.*range \[1, 1000000\]"),
         ("--seed=-1", "--seed=-1"),
         ("--learning_rate=nan", "--learning_rate must be a finite number. Received: nan"),
         ("--max_minutes=inf", "--max_minutes must be a finite number. Received: inf"),
@@ -63,6 +69,13 @@ def recorded(tmp_path_factory):
         ("digits", "every argument must be a flag.* Received: digits"),
         ("--problem=no_such_data", "No data set is called 'no_such_data'"),
         ("--episode_length=100,x", "--episode_length must be positive integers.*Received: 100,x"),
+        ("--episode_length=", "--episode_length must be positive integers.* Received: none"),
+        ("--episode_length=1000000000", "--episode_length must be positive integers.* Received: 1000000000"),
+        ("--episodes=1000000", "A meta-batch of so many episodes would need at least .* GiB"),
+        ("--max_minutes=-1", "--max_minutes=-1: .*non-negative"),
+        ("--problem=huggingface:mnist", "No data set is called 'huggingface:mnist'"),
+        ("--problem=../mnist", "No data set is called '../mnist'"),
+        ("--config=/dev/zero", "Found: /dev/zero: .*must be a plain file"),
         ("--episode_length=30", "`unroll_length` must divide `episode_length`.*unroll_length=20, episode_length=30"),
         ("--episode_length=10", "`unroll_length` must divide `episode_length`"),
         ("--initial_preset=nowhere --rule=RNNprop", "`rule` is decided by initial_preset=nowhere. Received: RNNprop"),
@@ -131,6 +144,14 @@ def test_evaluate_refuses(arguments, message, tmp_path, monkeypatch, capsys, def
         ("--problem=neural-art --style=cubism", "cubism cannot be read as a picture"),
         ("--initialization=glorot --stddev=0.1", "--stddev applies to --initialization=normal"),
         ("--hidden_sizes=20,x", "--hidden_sizes must be positive integers.* Received: 20,x"),
+        ("--hidden_sizes=²", "--hidden_sizes must be positive integers.* Received: ²"),
+        ("--classes=²,1", "--classes must be labels.* Received: ²,1"),
+        ("--hidden_sizes=1000000,1000000", "A network and minibatch of those sizes would need at least 3,7.. GiB"),
+        ("--network=conv --channels=1000000,1000000", "A network and minibatch of those sizes would need at least"),
+        ("--batch_size=1000000 --hidden_sizes=100000", "A network and minibatch of those sizes would need at least"),
+        ("--problem=quadratic --dimension=1000000", "Quadratics of that dimension would need at least 476,838 GiB"),
+        ("--problem=neural-art --image_size=1000000", "An image of that size with its features would need at least"),
+        ("--num_steps=1000000 --test_episodes=1000000", "The losses would need at least 3,725 GiB"),
     ],
 )
 def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, capsys, defined_once):
@@ -184,3 +205,45 @@ def test_help_documents_every_flag(script, monkeypatch, capsys, defined_once):
     assert len(names) >= 15
     for name in names:
         assert re.search(rf"^  --(\[no\])?{name}: .*\w", out, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("command", [train, evaluate], ids=["train", "evaluate"])
+@pytest.mark.parametrize("number", [10**9, 10**23])
+def test_sizes_and_counts_have_a_bound(command, number, monkeypatch, capsys, defined_once):
+    with defined_once():
+        command.define_flags()
+        by_module = absl_flags.FLAGS.flags_by_module_dict()
+        own = [flag for module, each in by_module.items() if module.startswith("learned_optimizer") for flag in each]
+        names = [flag.name for flag in own if flag.flag_type() == "int" and flag.name != "seed"]
+    assert len(names) >= 3
+    for name in names:
+        script = f"{command.__name__.rpartition('.')[2]}.py"
+        _, err = run_here(script, 2, monkeypatch, capsys, defined_once, f"--{name}={number}")
+        check(err, script, f"flag --{name}={number}: {number} is not an integer in the range")
+
+
+class ResourceExhaustedError(Exception):
+    """Like that of TensorFlow."""
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ResourceExhaustedError("OOM"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory")], ids=repr
+)
+def test_memory_that_is_not_enough_is_said_in_a_sentence(error, monkeypatch, capsys, defined_once):
+    def fail(names):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["train.py", "--epochs=1"])
+    with pytest.raises(SystemExit) as end, defined_once():
+        run_on_names(fail, train.define_flags)
+    assert end.value.code == 2
+    check(capsys.readouterr().err, "train.py", "there is not enough memory")
+
+
+def test_other_errors_are_shown_as_they_are(monkeypatch, defined_once):
+    def fail(names):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(sys, "argv", ["train.py", "--epochs=1"])
+    with pytest.raises(RuntimeError, match="a mistake of ours"), defined_once():
+        run_on_names(fail, train.define_flags)

@@ -83,7 +83,7 @@ class TestDirectory:
         run = Run(finished[1], resume=True)
         before = other.weights
         with pytest.raises(ValueError, match="expects weights of shapes"):
-            restore(*run.load_checkpoint(), other._initial, other._phi, other.estimator)
+            restore(*run.load_checkpoint(), other._initial, other._phi, other.estimator, {})
         assert all(np.array_equal(before[name], value) for name, value in other.weights.items())
 
     def test_resuming_a_finished_run_changes_nothing(self, finished):

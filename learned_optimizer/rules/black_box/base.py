@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from learned_optimizer.rules.arguments import is_size
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 
@@ -51,7 +52,7 @@ class BlackBoxRule(Rule):
     needs = frozenset(("theta", "loss"))
 
     def __init__(self, parallel: int = 1) -> None:
-        if parallel != int(parallel) or parallel < 1:
+        if not is_size(parallel):
             raise ValueError(f"`parallel` must be a positive integer. Received: {parallel}")
         self.parallel = int(parallel)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from learned_optimizer.rules.arguments import is_number, is_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.lstm import lstm_cell, untrained
@@ -32,8 +33,10 @@ class BlackBoxLSTM(BlackBoxRule):
     ) -> None:
         super().__init__(parallel)
         for name, size in {"num_dimensions": num_dimensions, "hidden_size": hidden_size}.items():
-            if size != int(size) or size < 1:
+            if not is_size(size):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {size}")
+        if not is_number(forget_bias):
+            raise ValueError(f"`forget_bias` must be a number. Received: {forget_bias}")
         self.num_dimensions = int(num_dimensions)
         self.hidden_size = int(hidden_size)
         self.forget_bias = float(forget_bias)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from learned_optimizer.rules.arguments import is_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.black_box.dimensionwise import kronecker
@@ -26,8 +27,8 @@ WARPS = np.array([1.0, 10.0, 100.0], "float32")
 LOG_PRIOR_OF_WARPS = np.array([0.0, -4.0, -8.0], "float32")
 # Proposals in the air that are kept away from, and tables of random directions, which take turns.
 IN_THE_AIR, TABLES = 8, 16
-# The least room that is made for results.
-FEWEST = 32
+# The least room that is made for results, and the most: each kernel's covariances of them would take 4 GiB.
+FEWEST, LARGEST_CAPACITY = 32, 2**15
 CONSTANTS = {
     # The prior of hypotheses: mean and deviation of the logarithm of the length scale, and what is for Matérn.
     "log_scale": math.log(0.35),
@@ -97,8 +98,8 @@ class Surrogate(BlackBoxRule):
 
     def __init__(self, capacity: int = 128, parallel: int = 1) -> None:
         super().__init__(parallel)
-        if capacity != int(capacity) or capacity < 1:
-            raise ValueError(f"`capacity` must be a positive integer. Received: {capacity}")
+        if not is_size(capacity, most=LARGEST_CAPACITY):
+            raise ValueError(f"`capacity` must be an integer from 1 to {LARGEST_CAPACITY:,}. Received: {capacity}")
         self.capacity = int(capacity)
 
     @property

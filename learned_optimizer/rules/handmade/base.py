@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from learned_optimizer.rules.arguments import is_number
 from learned_optimizer.rules.base import Rule
 
 
@@ -30,8 +31,10 @@ class HandmadeRule(Rule):
         return dict(vars(self))
 
 
-def check_decays(**decays: float) -> None:
-    """Raises `ValueError` unless each is a decay of a running mean, in [0, 1)."""
+def check_constants(epsilon: float, **decays: float) -> None:
+    """Raises `ValueError` unless each is a decay of a running mean, in [0, 1), and ε is not negative."""
+    if not is_number(epsilon) or epsilon < 0:
+        raise ValueError(f"`epsilon` must be a number of at least 0. Received: {epsilon}")
     for name, value in decays.items():
-        if not 0 <= value < 1:
+        if not is_number(value) or not 0 <= value < 1:
             raise ValueError(f"`{name}` must be in [0, 1). Received: {value}")

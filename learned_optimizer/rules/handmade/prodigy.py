@@ -6,8 +6,9 @@ import math
 
 from keras import ops
 
+from learned_optimizer.rules.arguments import is_number
 from learned_optimizer.rules.base import Observation, State, Tensor, Weights
-from learned_optimizer.rules.handmade.base import HandmadeRule, check_decays
+from learned_optimizer.rules.handmade.base import HandmadeRule, check_constants
 from learned_optimizer.rules.layout import Layout
 
 
@@ -35,8 +36,8 @@ class Prodigy(HandmadeRule):
     def __init__(
         self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, initial_distance: float = 1e-6
     ) -> None:
-        check_decays(beta_1=beta_1, beta_2=beta_2)
-        if not initial_distance > 0:
+        check_constants(epsilon, beta_1=beta_1, beta_2=beta_2)
+        if not is_number(initial_distance) or initial_distance <= 0:
             raise ValueError(f"`initial_distance` must be positive. Received: {initial_distance}")
         self.beta_1 = beta_1
         self.beta_2 = beta_2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras import ops
 
 from learned_optimizer.rules.base import Observation, State, Tensor, Weights
-from learned_optimizer.rules.handmade.base import HandmadeRule, check_decays
+from learned_optimizer.rules.handmade.base import HandmadeRule, check_constants
 from learned_optimizer.rules.layout import Layout
 
 
@@ -29,7 +29,7 @@ class ScheduleFree(HandmadeRule):
     """
 
     def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
-        check_decays(beta_1=beta_1, beta_2=beta_2)
+        check_constants(epsilon, beta_1=beta_1, beta_2=beta_2)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon

@@ -14,6 +14,7 @@ from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, Moments,
 from learned_optimizer.rules.adaptive.law import LARGEST_STEP, next_change, progress
 from learned_optimizer.rules.adaptive.measures import measure
 from learned_optimizer.rules.adaptive.memory import Memory
+from learned_optimizer.rules.arguments import is_number
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.shampoo import constants, law, whitening
@@ -50,7 +51,7 @@ class AdaptiveShampoo(Rule):
     num_refreshed = 2
 
     def __init__(self, initial_step: float = 0.02) -> None:
-        if not 0 < initial_step <= LARGEST_STEP:
+        if not is_number(initial_step) or not 0 < initial_step <= LARGEST_STEP:
             raise ValueError(f"`initial_step` must be positive and at most {LARGEST_STEP}. Received: {initial_step}")
         self.initial_step = float(initial_step)
 

@@ -1,0 +1,24 @@
+"""Checks of the constructors' arguments, which may come from a file."""
+
+from __future__ import annotations
+
+import numbers
+import sys
+from typing import Any
+
+# More units than any rule has, and few enough that shapes and counts made of them are numbers that Python adds at once.
+LARGEST_SIZE = 2**20
+MOST_LAYERS = 100
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value is a finite real number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    real: Any = value
+    return bool(abs(real) <= sys.float_info.max)
+
+
+def is_size(value: Any, least: int = 1, most: int = LARGEST_SIZE) -> bool:
+    """Whether the value is an integer from `least` to `most`, whatever its type."""
+    return is_number(value) and value == int(value) and least <= value <= most
