@@ -25,6 +25,9 @@ def quiet_start() -> Iterator[None]:
     os.close(nowhere)
     try:
         yield
+        # Keras imports it on every backend, if it is there, as soon as it makes a configuration of an object.
+        with contextlib.suppress(ImportError):
+            import tensorflow  # noqa: F401
     finally:
         os.dup2(kept, 2)
         os.close(kept)

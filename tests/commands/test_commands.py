@@ -254,3 +254,11 @@ def test_an_interrupted_run_is_resumed_to_the_same_numbers(trained, tmp_path):
     assert first.fingerprint == second.fingerprint
     assert first.card["command"] == second.card["command"]
     assert np.isfinite(histories[0]["val_loss"]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_nothing_is_told_but_the_progress(backend, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    _, err = finish(start("train.py", config("quadratic"), "--epochs=2", f"--run_dir={tmp_path / 'run'}"))
+    assert len(err.splitlines()) == 2 and all(line.startswith("epoch ") for line in err.splitlines()), err
