@@ -58,8 +58,6 @@ def plot_pictures(folder: Path, image_size: int, style: str) -> None:
 
     problem = NeuralArt(image_size, style, split="test")
     comparison = load_comparison(folder)
-    if comparison is None:
-        raise ValueError(f"{folder} holds no comparison.")
     episodes_compared = min(len(values["final"]) for values in comparison.measures.values())
     seeds = make_seeds(0, TEST, range(min(PICTURES, episodes_compared)))
     columns: dict[str, list[np.ndarray]] = {"content": [], "style": [problem.style] * len(seeds)}

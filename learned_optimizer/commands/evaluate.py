@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +32,9 @@ evaluate.py compares optimizers on a problem, which takes minutes. Say on which 
   evaluate.py --problem=quadratic --num_steps=100 --out=results/quadratic
 
 evaluate.py --help lists all flags."""
-# Flags that do not touch the numbers of a baseline.
+# Flags that do not touch the numbers of an optimizer, and those that do not touch the rate of a baseline, either.
 NO_CONDITIONS = ("data_dir", "reuse", "recheck", "out", "update_card", "optimizers")
+NO_TUNING_CONDITIONS = (*NO_CONDITIONS, "test_episodes", "split")
 
 
 def define_flags() -> None:
@@ -61,13 +64,16 @@ def define_flags() -> None:
         upper_bound=20,
     )
     flags.DEFINE_boolean(
-        "reuse", True, "Take over baselines of an earlier comparison in --out, if their losses are the same."
+        "reuse",
+        True,
+        "Go on from what is in --out: rates that were tried and optimizers that were run under the same flags and "
+        "versions are taken over.",
     )
     flags.DEFINE_boolean(
         "recheck",
-        True,
-        "Run an episode of each baseline to take over, to see that it is still the same; --norecheck takes them over "
-        "as they are, where only the learned optimizer is new.",
+        False,
+        "Run the test episodes of all optimizers again, at the rates that were found before, such as after a change of "
+        "the code; --noreuse searches the rates again, too.",
     )
     flags.DEFINE_enum("objective", "final", list(OBJECTIVES), "Loss that the learning rates are chosen by.")
     flags.DEFINE_integer("seed", 0, "Seed for everything that is drawn.", 0, 2**31 - 1)
@@ -88,14 +94,17 @@ def main() -> None:
 
 
 def _compare(values: flags.FlagValues, optimizers: Sequence[str], out: Path) -> Comparison:
-    """Compares the optimizers, and saves after each what there is of it."""
+    """Compares the optimizers, and saves after each rate and each optimizer what there is of it."""
+    from tqdm import tqdm
+
     from learned_optimizer.evaluation.compare import compare
-    from learned_optimizer.evaluation.files import load_comparison, save_comparison
+    from learned_optimizer.evaluation.files import load_comparison, load_known, save_comparison
     from learned_optimizer.problems.data import DatasetUnavailableError
     from learned_optimizer.problems.memory import check_memory
 
     began = time.perf_counter()
-    with reporting(ValueError, PresetError, OSError, DatasetUnavailableError):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(reporting(ValueError, PresetError, OSError, DatasetUnavailableError))
         check_memory("The losses", max(values.test_episodes, values.tuning_episodes) * values.num_steps)
         test_problem = problem_flags.build(values)
         # Rates are tuned, like φ, on the training split.
@@ -109,18 +118,22 @@ def _compare(values: flags.FlagValues, optimizers: Sequence[str], out: Path) -> 
             flush=True,
         )
         record = _record(values)
-        alike = {name: record[name] for name in ("conditions", "versions")}
-        known = load_comparison(out, alike) if values.reuse else None
+        alike = {name: record[name] for name in ("conditions", "tuning_conditions", "versions")}
+        known = load_known(out, alike, _say) if values.reuse else None
+        bar = tqdm(total=len(optimizers), unit="optimizer", file=sys.stdout, disable=not sys.stdout.isatty())
+        stack.enter_context(bar)
 
-        def report(line: str, comparison: Comparison) -> None:
-            print(f"  {line}", flush=True)
-            records = comparison.records.items()
-            reused = [label for label, of_label in records if known and of_label is known.records.get(label)]
-            seconds = round(time.perf_counter() - began, 1)
+        def report(line: str, comparison: Comparison, finished: int) -> None:
             # What takes hours is not lost when it is stopped.
-            save_comparison(out, comparison, {**record, "seconds": seconds, "reused": reused})
+            save_comparison(out, comparison, {**record, "seconds": round(time.perf_counter() - began, 1)})
+            if bar.disable or finished > bar.n:
+                with tqdm.external_write_mode():
+                    _say(line)
+            bar.set_postfix_str(line, refresh=False)
+            bar.update(finished - bar.n)
+            bar.refresh()
 
-        return compare(
+        compare(
             problem,
             optimizers,
             test_problem=test_problem,
@@ -134,6 +147,12 @@ def _compare(values: flags.FlagValues, optimizers: Sequence[str], out: Path) -> 
             recheck=values.recheck,
             report=report,
         )
+        # As it is on file, with the digits kept there, whether the comparison was stopped in between or not.
+        return load_comparison(out)
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
 
 
 def _record(values: flags.FlagValues) -> dict[str, Any]:
@@ -147,6 +166,7 @@ def _record(values: flags.FlagValues) -> dict[str, Any]:
         "seconds": 0.0,
         "versions": {"python": platform.python_version(), **backend.versions(), "keras": keras.__version__},
         "conditions": command_line(values, omit=NO_CONDITIONS),
+        "tuning_conditions": command_line(values, omit=NO_TUNING_CONDITIONS),
     }
 
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
-from learned_optimizer.evaluation.baselines import BASELINES, Baseline, baseline_of
+from learned_optimizer.evaluation.baselines import Baseline
+from learned_optimizer.evaluation.contestants import Contestant, Optimizer, contestants_of
 from learned_optimizer.evaluation.episodes import Episodes
-from learned_optimizer.evaluation.record import FIRST_LOSSES, Record
-from learned_optimizer.evaluation.tuning import OBJECTIVES, Tuned, tune
-from learned_optimizer.optimizer import LearnedOptimizer
-from learned_optimizer.presets.library import locate_all
-from learned_optimizer.presets.preset import Preset, PresetError
+from learned_optimizer.evaluation.record import Record
+from learned_optimizer.evaluation.tuning import Tuned, Unfinished, tune
 from learned_optimizer.problems.base import Problem, Tensor
 from learned_optimizer.problems.streams import TEST, TUNING, make_seeds
+from learned_optimizer.provenance import commit
 
-# How much alike an episode's first losses are when it is run again, and its mean: later on rounding tells, which
-# depends on the number of threads and the processor.
-AT_FIRST, IN_THE_MEAN = 1e-3, 5e-2
+
+class Origin(NamedTuple):
+    """What an optimizer's test episodes were measured with.
+
+    Attributes:
+        definition: The digest of the optimizer; see `Contestant`.
+        commit: The commit of the code, if it is known.
+    """
+
+    definition: str
+    commit: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +40,16 @@ class Comparison:
         metrics: The problem's `test_metrics` at the end of each episode, `[seeds]` by name, by the label.
         records: The record of each optimizer, by its label, in the order asked for. For those that were read from a
             folder this is all there is; the others' is made of their curves.
+        origins: The origin of each record, by the label; an optimizer without one is never taken over.
+        unfinished: The search for the rate of a baseline that is not at its end, by the baseline's label.
     """
 
     curves: dict[str, np.ndarray]
     tuned: dict[str, Tuned]
     metrics: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     records: dict[str, Record] = dataclasses.field(default_factory=dict)
+    origins: dict[str, Origin] = dataclasses.field(default_factory=dict)
+    unfinished: dict[str, Unfinished] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for label, losses in self.curves.items():
@@ -53,28 +61,21 @@ class Comparison:
         """The measures of each episode, `[seeds]` by name, by the label."""
         return {label: record.measures for label, record in self.records.items()}
 
-    def add(self, label: str, curves: np.ndarray, metrics: dict[str, np.ndarray]) -> None:
+    def add(self, label: str, curves: np.ndarray, metrics: dict[str, np.ndarray], origin: Origin) -> None:
         """Takes in what an optimizer's test episodes gave."""
         self.curves[label], self.metrics[label] = curves, metrics
-        self.records[label] = Record.of(curves)
+        self.records[label], self.origins[label] = Record.of(curves), origin
 
-    def of_baseline(self, name: str, tuned: bool = True) -> str | None:
-        """The label of a baseline, of `BASELINES`, if it is there; of any, or of one whose rate was tuned."""
-        there = (label for label in self.records if baseline_of(label) == name)
-        return next((label for label in there if label in self.tuned or not tuned), None)
+    def search_of(self, baseline: Baseline) -> str | None:
+        """The label under which the finished search of a baseline is, if it is there."""
+        return next((label for label in self.tuned if label.split(" (")[0] == baseline.label), None)
 
-    def joined(self, other: Comparison, labels: Iterable[str]) -> Comparison:
-        """This comparison, and what another has under the labels."""
-        labels = list(labels)
-        return Comparison(
-            self.curves | {label: other.curves[label] for label in labels if label in other.curves},
-            self.tuned | {label: other.tuned[label] for label in labels if label in other.tuned},
-            self.metrics | {label: other.metrics.get(label, {}) for label in labels},
-            self.records | {label: other.records[label] for label in labels},
-        )
-
-
-Optimizer: TypeAlias = str | Path | Preset | Baseline | Callable[[], Any]
+    def move_to_end(self, label: str) -> None:
+        """Makes an optimizer the last one."""
+        tables: tuple[dict[str, Any], ...] = (self.curves, self.tuned, self.metrics, self.records, self.origins)
+        for of_labels in tables:
+            if label in of_labels:
+                of_labels[label] = of_labels.pop(label)
 
 
 def compare(
@@ -89,8 +90,8 @@ def compare(
     rungs: int = 1,
     seed: int = 0,
     known: Comparison | None = None,
-    recheck: bool = True,
-    report: Callable[[str, Comparison], None] = lambda line, comparison: None,
+    recheck: bool = False,
+    report: Callable[[str, Comparison, int], None] = lambda line, comparison, finished: None,
 ) -> Comparison:
     """Runs optimizers on the same test episodes, after tuning the rate of every tuned baseline on tuning episodes.
 
@@ -117,132 +118,95 @@ def compare(
         objective: The measure that rates are chosen by; see `tune`.
         rungs: Rungs of the search for a rate; see `tune`.
         seed: Integer seed for initial parameters and minibatches.
-        known: An earlier comparison under the same conditions. Of its baselines those are taken over whose first test
-            episode, run again, has the same losses but for rounding, as have their tuning episodes at the chosen rate.
-        recheck: Whether known baselines are run again so; `False` takes them over as they are, also untuned ones.
-        report: A function that is told of each step of the comparison, and given what there is of it, with those known
-            baselines that have not been run again yet: who saves it loses none of them when the comparison is stopped.
+        known: An earlier comparison under the same conditions, whether it came to its end or not. Rates that were tried
+            are not tried again, nor are optimizers run again whose configuration, φ included, is the same.
+        recheck: Whether the test episodes of known optimizers are run again nevertheless, at the known rates.
+        report: A function that is told of each rate that was tried and of each optimizer that is finished, and given
+            what there is of the comparison, and the number of optimizers that are finished. It has all that is still
+            of use of the known one, too: who saves it, and passes it as `known`, goes on to the same outcome.
 
     Raises:
         ValueError: If two optimizers have one label, one has none, or one has more φ than there are test episodes.
         PresetError: If a name is neither a baseline's nor a preset's.
     """
-    contestants = _contestants(optimizers)
+    contestants = contestants_of(optimizers)
     _check_episodes(contestants, test_episodes)
     test_problem = test_problem or problem
     tuning_seeds = make_seeds(seed, TUNING, range(tuning_episodes))
     test_seeds = make_seeds(seed, TEST, range(test_episodes))
-    comparison = Comparison({}, {})
-    names = [contestant.baseline.name for contestant in contestants if contestant.baseline]
-    unchecked = {name: label for name in names if known and (label := known.of_baseline(name, tuned=recheck))}
+    comparison = _of_use(known, contestants, num_steps, test_episodes)
+    now = commit()
 
-    def tell(line: str) -> None:
-        report(line, comparison.joined(known, unchecked.values()) if known else comparison)
-
-    for contestant in contestants:
-        baseline, learning_rate = contestant.baseline, None
-        if known and not recheck and baseline and baseline.name in unchecked:
-            label = unchecked.pop(baseline.name)
-            comparison = comparison.joined(known, [label])
-            tell(f"{label}: taken over")
-            continue
-        runners = contestant.runners(test_problem)
+    for finished, contestant in enumerate(contestants):
+        baseline, label, learning_rate = contestant.baseline, contestant.label, None
+        runners: list[Episodes] = []
         if baseline and baseline.first_decades:
-            tuning = runners[0] if test_problem is problem else contestant.runners(problem)[0]
+            if comparison.search_of(baseline) is None:
+                runners = contestant.runners(problem)
 
-            def run(rate: float, part: float, tuning: Episodes = tuning) -> np.ndarray:
-                return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate, measured=False)
+                def run(rate: float, part: float, tuning: Episodes = runners[0]) -> np.ndarray:
+                    return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate, measured=False)
 
-            earlier = unchecked.pop(baseline.name, None)
-            if known and earlier:
-                rate = known.tuned[earlier].learning_rate
-                value = float(OBJECTIVES[objective](run(rate, 1.0)).mean())
-                curves = runners[0].run(test_seeds[:1], num_steps, rate)
-                if _agree(known, earlier, value, curves[0], runners[0].metrics):
-                    comparison = comparison.joined(known, [earlier])
-                    tell(f"{earlier}: as measured before")
-                    continue
-                tell(f"{earlier}: was measured before, but with other losses than it has now")
-            search = tune(run, *baseline.first_decades, objective, rungs)
-            learning_rate = search.learning_rate
-            comparison.tuned[baseline.label_at(learning_rate)] = search
-            tell(f"{baseline.label}: {len(search.tried)} rates tried, the best is {learning_rate:g}")
-        label = baseline.label_at(learning_rate) if baseline else contestant.label
-        curves, metrics = _in_turn(runners, test_seeds, num_steps, learning_rate)
-        comparison.add(label, curves, metrics)
-        tell(f"{label}: mean loss {curves.mean():.4g} over {test_episodes} test episodes")
+                def tell(rate: float, value: float, title: str = label, count: int = finished) -> None:
+                    report(f"{title}: {objective} loss {value:.4g} at rate {rate:g}", comparison, count)
+
+                search = comparison.unfinished.setdefault(label, Unfinished(contestant.definition))
+                found = tune(run, *baseline.first_decades, objective, rungs, search.measured, tell)
+                del comparison.unfinished[label]
+                found = dataclasses.replace(found, definition=contestant.definition)
+                comparison.tuned[baseline.label_at(found.learning_rate)] = found
+                line = f"{label}: {len(found.tried)} rates tried, the best is {found.learning_rate:g}"
+                report(line, comparison, finished)
+            label = comparison.search_of(baseline) or label
+            learning_rate = comparison.tuned[label].learning_rate
+        before = comparison.records.get(label)
+        if before and not recheck:
+            line = f"{label}: taken over"
+        else:
+            runners = runners if runners and test_problem is problem else contestant.runners(test_problem)
+            curves, metrics = _in_turn(runners, test_seeds, num_steps, learning_rate)
+            comparison.add(label, curves, metrics, Origin(contestant.definition, now))
+            line = f"{label}: mean loss {curves.mean():.4g} over {test_episodes} test episodes"
+            line += f", {before.measures['mean'].mean():.4g} before" if before else ""
+        comparison.move_to_end(label)
+        report(line, comparison, finished + 1)
     return comparison
 
 
-@dataclasses.dataclass(frozen=True)
-class _Contestant:
-    """An optimizer that takes part: its label, and a function that makes each of its φ an optimizer."""
+def _of_use(
+    known: Comparison | None, contestants: Sequence[Contestant], num_steps: int, test_episodes: int
+) -> Comparison:
+    """The part of an earlier comparison that these optimizers can go on from."""
+    comparison = Comparison({}, {})
+    if known is None:
+        return comparison
+    for contestant in contestants:
+        baseline, label, definition = contestant.baseline, contestant.label, contestant.definition
+        if baseline and baseline.first_decades:
+            label = known.search_of(baseline) or label
+            search, unfinished = known.tuned.get(label), known.unfinished.get(contestant.label)
+            if search and search.definition in (definition, None):
+                comparison.tuned[label] = search
+            elif unfinished and unfinished.definition == definition:
+                comparison.unfinished[contestant.label] = Unfinished(definition, dict(unfinished.measured))
+            if label not in comparison.tuned:
+                continue
+        record, origin = known.records.get(label), known.origins.get(label)
+        if record and origin and origin.definition == definition and record.shape == (test_episodes, num_steps):
+            comparison.records[label], comparison.origins[label] = record, origin
+            comparison.metrics[label] = known.metrics.get(label, {})
+            if label in known.curves:
+                comparison.curves[label] = known.curves[label]
+    return comparison
 
-    label: str
-    make: Sequence[Callable[[], keras.optimizers.Optimizer]]
-    baseline: Baseline | None = None
 
-    def runners(self, problem: Problem) -> list[Episodes]:
-        decay = self.baseline.decay if self.baseline else None
-        return [Episodes(problem, make(), decay) for make in self.make]
-
-
-def _check_episodes(contestants: Sequence[_Contestant], test_episodes: int) -> None:
+def _check_episodes(contestants: Sequence[Contestant], test_episodes: int) -> None:
     for contestant in contestants:
         if len(contestant.make) > test_episodes:
             raise ValueError(
                 f"{contestant.label} holds {len(contestant.make)} φ, which take the test episodes in turn: "
                 f"`test_episodes` must be at least {len(contestant.make)}. Received: {test_episodes}"
             )
-
-
-def _contestants(optimizers: Sequence[Optimizer] | Mapping[str, Optimizer]) -> list[_Contestant]:
-    if isinstance(optimizers, Mapping):
-        contestants = [_contestant(optimizer, str(label)) for label, optimizer in optimizers.items()]
-    else:
-        contestants = [_contestant(optimizer, None) for optimizer in optimizers]
-    labels = [contestant.label for contestant in contestants]
-    if len(set(labels)) != len(labels):
-        raise ValueError(f"An optimizer is named twice: {labels}. A mapping gives each a label of its own.")
-    return contestants
-
-
-def _contestant(optimizer: Optimizer, label: str | None) -> _Contestant:
-    if isinstance(optimizer, str) and optimizer in BASELINES:
-        optimizer = BASELINES[optimizer]
-    if isinstance(optimizer, Baseline):
-        return _Contestant(optimizer.label, [optimizer.make], optimizer)
-    if isinstance(optimizer, Preset):
-        title = label or str(optimizer.card.get("description", "untitled preset"))
-        return _Contestant(title, [functools.partial(LearnedOptimizer, optimizer)])
-    if isinstance(optimizer, str | Path):
-        try:
-            folders = locate_all(optimizer)
-        except PresetError as error:
-            raise PresetError(f"{error} Baselines are {', '.join(BASELINES)}.") from error
-        return _Contestant(label or str(optimizer), [functools.partial(LearnedOptimizer, folder) for folder in folders])
-    if isinstance(optimizer, keras.optimizers.Optimizer) or not callable(optimizer):
-        raise ValueError(
-            "Each of `optimizers` must be a name, a folder, a Preset, a Baseline, or a function that gives a new Keras "
-            f"optimizer, such as lambda: keras.optimizers.Adam(). Received: {optimizer!r}"
-        )
-    if label is None:
-        raise ValueError("A function that gives an optimizer needs a label: pass a mapping, {label: function}.")
-    return _Contestant(label, [optimizer])
-
-
-def _agree(
-    known: Comparison, label: str, objective: float, curve: np.ndarray, metrics: Mapping[str, np.ndarray]
-) -> bool:
-    """Whether a baseline is what it was: its objective when tuned, and its first test episode."""
-    before = known.records[label]
-    if len(curve) != before.num_steps or not np.allclose(curve[:FIRST_LOSSES], before.beginning, rtol=AT_FIRST):
-        return False
-    measured = {name: values[0] for name, values in known.metrics.get(label, {}).items()}
-    names = [name for name in metrics if name != "step_ms"]
-    now = [objective, curve.mean(), *(metrics[name][0] for name in names)]
-    then = [known.tuned[label].objective, before.measures["mean"][0], *(measured.get(name, np.nan) for name in names)]
-    return bool(np.allclose(now, then, rtol=IN_THE_MEAN, atol=0.0))
 
 
 def _in_turn(

@@ -12,8 +12,6 @@ from learned_optimizer.evaluation.statistics import half_width
 
 # Points of a thinned curve: the noise of single minibatches would hide the lines beneath.
 MOST_POINTS = 250
-# Losses at the start of the first episode, by which a baseline is known again.
-FIRST_LOSSES = 10
 # With fewer episodes the 95 % interval of a mean says little but that they are few.
 FEWEST_OF_BAND = 5
 
@@ -62,12 +60,10 @@ class Record:
 
     Attributes:
         measures: The measures of each episode by name; see `measure`.
-        beginning: The first ten losses of the first episode.
         curve: The mean loss against the step; None where it was not kept.
     """
 
     measures: dict[str, np.ndarray]
-    beginning: np.ndarray
     curve: Curve | None
 
     @property
@@ -75,7 +71,12 @@ class Record:
         """The number of steps of an episode."""
         return int(self.measures["steps"][0])
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of episodes and of steps."""
+        return len(self.measures["steps"]), self.num_steps
+
     @classmethod
     def of(cls, losses: np.ndarray) -> Record:
         """The record of losses, `[episodes, steps]`."""
-        return cls(measure(losses), losses[0, :FIRST_LOSSES].astype("float64"), Curve.of(losses))
+        return cls(measure(losses), Curve.of(losses))

@@ -21,11 +21,26 @@ class Tuned:
         learning_rate: The best rate.
         objective: Its objective on the tuning episodes.
         tried: The objective of every rate that was tried, over the most steps that were made with it.
+        definition: The digest of the baseline that was tuned; see `Contestant`. None where it was not recorded.
     """
 
     learning_rate: float
     objective: float
     tried: dict[float, float]
+    definition: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Unfinished:
+    """A search that is not at its end.
+
+    Attributes:
+        definition: The digest of the baseline that is tuned.
+        measured: The objectives so far, by the rate and the part of the steps; `tune` goes on from them.
+    """
+
+    definition: str
+    measured: dict[tuple[float, float], float] = dataclasses.field(default_factory=dict)
 
 
 def final_loss(curves: np.ndarray) -> np.ndarray:
@@ -43,7 +58,13 @@ OBJECTIVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"final": final_loss
 
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.
 def tune(
-    run: Callable[[float, float], np.ndarray], low: int, high: int, objective: str = "final", rungs: int = 1
+    run: Callable[[float, float], np.ndarray],
+    low: int,
+    high: int,
+    objective: str = "final",
+    rungs: int = 1,
+    measured: dict[tuple[float, float], float] | None = None,
+    report: Callable[[float, float], None] = lambda learning_rate, value: None,
 ) -> Tuned:
     """Searches the rates 10^(k/3), from 10^low to 10^high, and on where the best one lies at an edge.
 
@@ -57,6 +78,9 @@ def tune(
         high: The highest exponent of ten at first.
         objective: The measure that the rate is chosen by: `"final"`, the mean loss of the last 10 steps, or `"mean"`.
         rungs: The number of rungs; with r of them the first has 1/2^(r-1) of the steps.
+        measured: Objectives that are known already, by the rate and the part of the steps, to which those that are
+            measured are added: with what a search that was stopped has left there, it goes on.
+        report: A function that is told of each rate that was run, and of its objective.
 
     Returns:
         The best rate. One whose loss is not finite in some episode is never the best.
@@ -64,12 +88,17 @@ def tune(
     first, last = low * RATES_PER_DECADE, high * RATES_PER_DECADE
     widest = range(first - MAX_DECADES * RATES_PER_DECADE, last + MAX_DECADES * RATES_PER_DECADE + 1)
     tried: dict[int, float] = {}
+    known = {} if measured is None else measured
 
     def measure(exponents: Iterable[int], part: float) -> dict[int, float]:
         values = {}
         for exponent in exponents:
-            value = float(OBJECTIVES[objective](run(rate(exponent), part)).mean())
-            values[exponent] = value if np.isfinite(value) else np.inf
+            key = (rate(exponent), part)
+            if key not in known:
+                value = float(OBJECTIVES[objective](run(*key)).mean())
+                known[key] = value if np.isfinite(value) else np.inf
+                report(key[0], known[key])
+            values[exponent] = known[key]
         tried.update(values)
         return values
 

@@ -175,7 +175,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     @property
     def nonfinite_steps(self) -> int:
-        """The steps so far in which some gradient was infinite or NaN."""
+        """The steps so far in which some gradient was infinite or NaN; counting ends at 2^31 − 1."""
         return int(_number(self._nonfinite_steps)) if self.built else 0
 
     @property
@@ -262,15 +262,10 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """Counts the entries that are not finite, and returns which coordinates the step changes, by the policy."""
         bad = sum(ops.sum(ops.cast(ops.logical_not(mask), "int32")) for mask in finite.values())
         good_step = ops.equal(bad, 0)
-        coordinates = ops.convert_to_tensor(self._nonfinite_coordinates)
-        backends.assign(
-            self,
-            [self._nonfinite_steps, self._nonfinite_coordinates],
-            [
-                self._nonfinite_steps + ops.cast(ops.logical_not(good_step), "int32"),
-                coordinates + ops.minimum(bad, MAX_COUNT - coordinates),
-            ],
-        )
+        counters = [self._nonfinite_steps, self._nonfinite_coordinates]
+        counts = [ops.convert_to_tensor(counter) for counter in counters]
+        more = [ops.cast(ops.logical_not(good_step), "int32"), bad]
+        backends.assign(self, counters, [n + ops.minimum(m, MAX_COUNT - n) for n, m in zip(counts, more, strict=True)])
         if self.nonfinite == "skip_step":
             return {number: ops.logical_and(mask, good_step) for number, mask in finite.items()}
         return dict(finite)

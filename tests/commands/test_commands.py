@@ -108,25 +108,6 @@ def test_evaluate_writes_the_table_into_the_card_of_each_run_of_a_folder(tmp_pat
 
 
 @pytest.mark.slow
-def test_evaluate_takes_over_baselines_measured_under_the_same_conditions(tmp_path):
-    arguments = ["--problem=quadratic", "--dimension=2", "--test_episodes=2", "--tuning_episodes=1"]
-    arguments += ["--optimizers=sgd,quadratic", f"--out={tmp_path}"]
-    first, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
-    before = pd.read_csv(tmp_path / "episodes.csv")
-    assert "rates tried" in first
-    second, _ = finish(start("evaluate.py", *arguments, "--num_steps=12"))
-    assert "as measured before" in second and "rates tried" not in second
-    again = pd.read_csv(tmp_path / "episodes.csv")
-    sgd = before["optimizer"].str.startswith("SGD")
-    assert sgd.sum() == 2
-    pd.testing.assert_frame_equal(again[sgd], before[sgd])
-    assert json.loads((tmp_path / "run.json").read_text())["reused"]
-    for other in (["--num_steps=11"], ["--num_steps=11", "--noreuse"]):
-        third, _ = finish(start("evaluate.py", *arguments, *other))
-        assert "rates tried" in third
-
-
-@pytest.mark.slow
 def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
     problem = ["--network=conv", "--channels=2,3", "--hidden_sizes=4", "--batch_size=8", "--classes=3,8"]
     finish(start("train.py", config("convolutional"), f"--run_dir={tmp_path / 'run'}"))

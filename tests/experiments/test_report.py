@@ -149,7 +149,7 @@ def test_every_committed_comparison_tells_of_its_making_and_is_summarized():
     for path in records:
         record = json.loads(path.read_text())
         assert record["command"].startswith("evaluate.py")
-        assert {"seed", "commit", "seconds", "versions", "tuning", "first_losses"} <= set(record)
+        assert {"seed", "commit", "seconds", "versions", "tuning"} <= set(record)
         comparison = load_comparison(path.parent)
         summary = pd.read_csv(path.parent / "summary.csv", index_col="optimizer")
         assert list(summary.index) == list(comparison.records)

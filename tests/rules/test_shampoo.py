@@ -187,6 +187,21 @@ def test_roots_are_taken_in_each_of_the_first_steps_and_then_now_and_then():
     assert due == [0 < count <= 10 or (count > 0 and count % 10 == 0) for count in range(41)]
 
 
+@pytest.mark.parametrize("count", [0, 10**5, 10**7 - 5, 2**24, 10**8, 2**31 - 2])
+def test_roots_are_taken_now_and_then_however_many_steps_there_were(count):
+    """A float32 that is increased by 1 stays at 2^24."""
+    count, due = ops.convert_to_tensor(np.float32([count])), []
+    for _ in range(60):
+        count = whitening.next_count(count)
+        due.append(bool(whitening.is_due(count)))
+    assert sum(due[20:]) == 4 and np.isfinite(ops.convert_to_numpy(count)).all()
+
+
+def test_a_tensor_that_gets_no_gradients_any_more_does_not_make_the_roots_due():
+    due = [bool(whitening.is_due(ops.convert_to_tensor(np.float32([5, count, 0, 20])))) for count in range(21, 61)]
+    assert sum(due) == 4
+
+
 def test_for_fine_tuning_it_begins_at_a_tenth():
     assert AdaptiveShampoo(0.02).for_fine_tuning().initial_step == pytest.approx(0.002)
     with pytest.raises(ValueError, match="`initial_step` must be positive and at most 0.1. Received: 0.5"):

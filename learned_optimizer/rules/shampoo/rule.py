@@ -96,7 +96,7 @@ class AdaptiveShampoo(Rule):
         named, mixture = constants.unpack(weights)
         memory, factors = _memory(state), Factors.unpack(state)
         gradient = ops.clip(observation.gradient, -LARGEST, LARGEST)
-        count = memory.count + 1.0
+        count = whitening.next_count(memory.count)
         moments, unbiased = next_moments(memory.moments, gradient, count, layout)
         rows, columns = factored_means(memory.rows, memory.columns, ops.square(gradient), layout)
         measures, powers, cosines = measure(gradient, memory, unbiased, count, layout)

@@ -29,6 +29,9 @@ from learned_optimizer.rules.layout import Layout
 SIDES = ("row_pair", "column_pair")
 # After so many steps the roots are taken in each of them, and later in one of so many.
 EARLY, INTERVAL = 10, 10
+# From here on steps are counted in circles: a float32 has no 2²⁴ + 1, and the roots would never be due again. It is a
+# multiple of the interval, and so late that the law's other functions of t have come to their ends.
+LARGEST_COUNT = 10_000_000.0
 # The part of a mean square below which a row's or column's counts as that.
 SMALLEST_PART = 1e-6
 # The polynomials a + b Y + c Y² of the iteration: three that bring eigenvalues from a thousandth to about 1, where two
@@ -75,9 +78,18 @@ def next_covariances(factors: Factors, gradient: Tensor, layout: Layout) -> tupl
     return following[0], following[1]
 
 
+def next_count(count: Tensor) -> Tensor:
+    """The number of steps after one more, whose remainder by the interval is right however many they are."""
+    return ops.where(count < LARGEST_COUNT, count, LARGEST_COUNT - INTERVAL) + 1.0
+
+
 def is_due(count: Tensor) -> Tensor:
-    """Whether the roots are to be taken again, after so many steps of each tensor, `[num_tensors]`; gives `[]`."""
-    return ops.any(ops.logical_and(count > 0, ops.logical_or(count <= EARLY, ops.mod(count, INTERVAL) < 0.5)))
+    """Whether the roots are to be taken again, after so many steps of each tensor, `[num_tensors]`; gives `[]`.
+
+    The tensor with most steps decides: one that gets no gradients any more must not make them due in every step.
+    """
+    most = ops.max(count)
+    return ops.logical_and(most > 0, ops.logical_or(most <= EARLY, ops.mod(most, INTERVAL) < 0.5))
 
 
 def roots(factors: Factors, log_damping: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
