@@ -14,7 +14,7 @@ import safetensors.numpy
 from mutations import damage_bytes, damage_folder, damage_json, damage_tensors, pick
 
 from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset, presets
-from learned_optimizer.meta_training import run as run_module
+from learned_optimizer.meta_training.checkpoint import to_bytes
 from learned_optimizer.meta_training.configuration import from_names
 from learned_optimizer.meta_training.run import CHECKPOINT, Run
 from learned_optimizer.meta_training.run_files import CONFIG as RUN_CONFIG
@@ -156,9 +156,7 @@ class Checkpoint:
                 state = damage_json(generator, state)
             else:
                 arrays = safetensors.numpy.load(damage_tensors(generator, self.content))
-            text = json.dumps(state)
-            metadata = {"state": text, "sha256": run_module._digest(arrays, text, None)}
-            content = safetensors.numpy.save(arrays, metadata)
+            content = to_bytes(arrays, state)
         else:
             content = pick(generator, (damage_bytes, damage_tensors))(generator, self.content)
         folder = self.path.parent.with_name("mutant")
@@ -185,7 +183,7 @@ class RunDirectory:
         trainer.state.rounds = 1
         trainer.state.history.append({"epoch": 1} | dict.fromkeys(MONITORS, 0.5))
         run = Run(work / "whole", entries={"flags": flags, "config": None})
-        trainer._begin(run, 2, 1)
+        run.begin(trainer.get_config() | {"fit": {"epochs": 2, "rounds_per_epoch": 1}})
         trainer._save(run)
         small(9).save(work / "other")
         self.others = sorted(path for path in (work / "other").iterdir())
