@@ -212,12 +212,12 @@ def has_accelerator() -> bool:
     return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
-def local_devices() -> list[str]:
+def local_devices() -> list[Any]:
     """The names of this process's GPUs; of its CPUs, of which there is one unless more were made, if it has none."""
     return [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
 
 
-def on_device(device: str) -> Any:
+def on_device(device: Any) -> Any:
     """A context within which programs run on a device."""
     return tf.device(device)
 

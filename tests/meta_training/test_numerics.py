@@ -25,6 +25,8 @@ ESTIMATORS = {
     "evolution": (lambda: EvolutionStrategies(0.01, 5, pairs_at_once=1), 4, 2, 6),
 }
 
+SLOW = [("backpropagation", 0), ("backpropagation", 7), ("imitation", 5)]
+
 
 class Bad(Quadratic):
     """Quadratics, of which one has the logarithm of a negative number in its loss from a step on."""
@@ -70,7 +72,8 @@ def message(problem, estimator, episodes, **arguments):
 
 @pytest.mark.every_backend
 @pytest.mark.parametrize(
-    ("name", "step"), [("backpropagation", 0), ("backpropagation", 7), ("imitation", 5), ("evolution", 3)]
+    ("name", "step"),
+    [("evolution", 3), *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)],
 )
 def test_episode_step_and_operation_are_named(name, step):
     make, episodes, number, episode = ESTIMATORS[name]

@@ -72,7 +72,9 @@ def assert_same(one, other, exact=False):
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "ranked" else [pytest.mark.slow]) for name in ESTIMATORS]
+)
 def test_two_devices_come_to_the_phi_of_one(name, monkeypatch):
     alone = trained(name, Workers(), monkeypatch)
     # The same device twice, for which another one stands in the runs of processes below.
@@ -80,12 +82,12 @@ def test_two_devices_come_to_the_phi_of_one(name, monkeypatch):
 
 
 def test_two_workers_come_to_the_phi_of_one_and_the_chief_alone_writes(monkeypatch, tmp_path):
-    alone = trained("ranked", Workers(), monkeypatch)
+    alone = trained("backpropagation", Workers(), monkeypatch)
     threads = Threads(2)
     trainers = []
     for index in range(2):
         monkeypatch.setattr(module, "_joined", threads.workers(index))
-        trainers.append(make_trainer("ranked"))
+        trainers.append(make_trainer("backpropagation"))
     folders = [tmp_path / "chief", tmp_path / "other"]
 
     def fit(workers):
