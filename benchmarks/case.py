@@ -79,6 +79,13 @@ def mixture(rule: str = "general", episodes: int = 16) -> dict[str, float]:
     return measure(rule, episodes)
 
 
+def endurance(steps: int = 100_000, preset: str = "general", state_dtype: str = "float32") -> dict[str, float]:
+    """A long training by `fit`: time, memory, traces and numbers from its first part to its last."""
+    from benchmarks.endurance import endurance as measure
+
+    return measure(steps, preset, state_dtype)
+
+
 def rates() -> dict[str, float]:
     """The rates of `floor.measure_rates`."""
     from benchmarks.floor import measure_rates
@@ -105,6 +112,7 @@ CASES: dict[str, Callable[..., dict[str, float]]] = {
     "step": step,
     "evolution": evolution,
     "mixture": mixture,
+    "endurance": endurance,
     "rates": rates,
 }
 

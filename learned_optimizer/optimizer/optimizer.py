@@ -77,7 +77,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             coordinates concerned as they are, `"skip_step"` those of all coordinates. Either way it is counted in
             `nonfinite_steps` and `nonfinite_coordinates`. A Keras optimizer in a group gets a gradient of 0 for
             what is skipped. `clipnorm` and `global_clipnorm` spread a NaN over what they scale, before it comes here.
-        state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32.
+        state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32. In
+            bfloat16 a running mean of decay 0.999 does not fall again once it was large, so that `hand-designed` and
+            `ScheduleFree` take shorter steps after a large gradient for good; `general` has no such mean in use.
         average: Whether `finalize_variable_values`, and so `fit` at its end, puts the average x into the variables.
             `False` leaves them at θ. `use_ema=True` has Keras's moving average in its place.
         fine_tuning: Whether the model is trained already, so that the first steps must be short: those of `general`
