@@ -70,6 +70,7 @@ def test_ranks_are_of_means_among_those_that_make_one_proposal_at_a_time(folder)
     }
 
 
+@pytest.mark.slow
 def test_a_smoke_run_leaves_tables_and_a_page_and_keeps_what_is_there(tmp_path):
     run_black_box(tmp_path, smoke=True)
     first = pd.read_csv(tmp_path / "branin.csv")

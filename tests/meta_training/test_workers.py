@@ -72,9 +72,8 @@ def assert_same(one, other, exact=False):
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "ranked" else [pytest.mark.slow]) for name in ESTIMATORS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_two_devices_come_to_the_phi_of_one(name, monkeypatch):
     alone = trained(name, Workers(), monkeypatch)
     # The same device twice, for which another one stands in the runs of processes below.

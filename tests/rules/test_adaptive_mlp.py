@@ -274,7 +274,7 @@ def test_it_goes_no_farther_than_the_largest_step_a_step(gradients, weights):
     [
         ({"hidden_size": -1}, "`hidden_size`"),
         ({"controller_size": 2.5}, "`controller_size`"),
-        ({"controller_size": -1}, "`controller_size`.* at least 0"),
+        ({"controller_size": -1}, "`controller_size` must be an integer from 0 to .*Received: -1"),
         ({"initial_step": 0.2}, "`initial_step`"),
     ],
 )
