@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import nnls
 
 from benchmarks.suite import markdown
 
@@ -38,16 +39,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--strategy", default="none", help=argparse.SUPPRESS)
     values = parser.parse_args()
     if values.worker is not None:
-        print(json.dumps(_worker(values.worker, values.workers, values.seconds)))
+        print(json.dumps(_worker(values.worker, values.workers, values.strategy, values.seconds)))
         return
     if len(os.sched_getaffinity(0)) < 2:
         parser.error("two processes need two cores, or they measure how one core is shared.")
-    alone, together = (_run(count, values.seconds) for count in (1, 2))
-    rows = [{"case": name, "seconds": value, "of_two": together.get(name)} for name, value in alone.items()]
-    frame = pd.DataFrame(rows)
-    frame["throughput"] = frame["seconds"] / frame["of_two"]
+    alone, together, apart = (_run(*each, values.seconds) for each in ((1, "none"), (2, "multi_worker"), (2, "none")))
+    frame = pd.DataFrame({"one": alone, "two": together, "two_apart": apart}).rename_axis("case")
+    # What two cores are worth on this machine, which may share caches and memory, and what is left of that.
+    frame["throughput"], frame["of_apart"] = frame["one"] / frame["two"], frame["two_apart"] / frame["two"]
+    frame = frame.loc[list(alone)].reset_index()
     values.out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(values.out / FILE, index=False, float_format="%.5g")
     print(markdown(frame))
@@ -66,7 +69,8 @@ def forecast(alone: dict[str, float], gather: float) -> str:
     """
     design = np.array([[1, UNROLL, UNROLL * e, UNROLL * e * n] for e, n in GRID], "float64")
     seconds = np.array([alone[_name(e, n)] for e, n in GRID])
-    costs, *_ = np.linalg.lstsq(design[:-1] / seconds[:-1, None], np.ones(len(GRID) - 1), rcond=None)
+    # Relative errors count, and no cost is negative.
+    costs, _ = nnls(design[:-1] / seconds[:-1, None], np.ones(len(GRID) - 1))
     said = float(design[-1] @ costs)
     episodes, coordinates = LARGE
     rows = []
@@ -89,14 +93,14 @@ def _name(episodes: int, coordinates: int) -> str:
     return f"{episodes} episodes of {coordinates} coordinates"
 
 
-def _run(count: int, seconds: float) -> dict[str, float]:
-    """What the first of so many workers measures."""
+def _run(count: int, strategy: str, seconds: float) -> dict[str, float]:
+    """What the first of so many workers measures; without a strategy they know nothing of each other."""
     addresses = [f"127.0.0.1:{_free_port()}" for _ in range(count)]
     processes = []
     for index in range(count):
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         environment = os.environ | {"TF_CONFIG": json.dumps(config), "OMP_NUM_THREADS": "1"}
-        arguments = [f"--seconds={seconds}", f"--worker={index}", f"--workers={count}"]
+        arguments = [f"--seconds={seconds}", f"--worker={index}", f"--workers={count}", f"--strategy={strategy}"]
         command = [sys.executable, "-m", "benchmarks.scaling", *arguments]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     said = [process.communicate()[0] for process in processes]
@@ -105,7 +109,7 @@ def _run(count: int, seconds: float) -> dict[str, float]:
     return json.loads(said[0].splitlines()[-1])
 
 
-def _worker(index: int, count: int, seconds: float) -> dict[str, float]:
+def _worker(index: int, count: int, strategy: str, seconds: float) -> dict[str, float]:
     """Seconds of a meta-step of each case, and of gathering as many numbers as φ has."""
     # Before the backend asks how many cores there are.
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[index]})
@@ -114,7 +118,9 @@ def _worker(index: int, count: int, seconds: float) -> dict[str, float]:
     from learned_optimizer.problems import MLPClassifier, Quadratic
     from learned_optimizer.rules import CoordinatewiseLSTM
 
-    workers = join("multi_worker" if count > 1 else "none")
+    workers = join(strategy)
+    # Each of several has so many episodes, whether it shares them or has them for itself.
+    part = count if strategy == "none" else 1
 
     def trainer(problem: Any, estimator: Any, episodes: int) -> MetaTrainer:
         arguments = {"estimator": estimator, "episode_length": UNROLL, "episodes": episodes, "validation_episodes": 1}
@@ -122,15 +128,16 @@ def _worker(index: int, count: int, seconds: float) -> dict[str, float]:
 
     digits = MLPClassifier("digits")
     cases = {
-        "digits, back-propagation": lambda: trainer(digits, Backpropagation(UNROLL), 16),
+        "digits, back-propagation": lambda: trainer(digits, Backpropagation(UNROLL), 16 // part),
         "digits, evolution strategies": lambda: trainer(
-            digits, EvolutionStrategies(0.01, UNROLL, differences="ranked"), 64
+            digits, EvolutionStrategies(0.01, UNROLL, differences="ranked"), 64 // part
         ),
     }
     found = {name: _time(make().meta_step, seconds, workers.any) for name, make in cases.items()}
-    if count > 1:
-        phi = {name: value for name, value in trainer(digits, Backpropagation(UNROLL), 16)._phi.tensors.items()}
+    if strategy != "none":
+        phi = trainer(digits, Backpropagation(UNROLL), 16)._phi.tensors
         found["gather"] = _time(lambda: workers.gather([phi]), seconds / 4, workers.any)
+    if count > 1:
         return found
     for episodes, coordinates in GRID:
         problem = Quadratic(10, coordinates // 10)
