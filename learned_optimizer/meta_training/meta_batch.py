@@ -136,6 +136,6 @@ class MetaBatch:
 
     def first_nonfinite(self, length: int) -> str:
         """Where the first number of the latest unroll, of episodes of that length, arises that is not finite."""
-        before = [(run.task, run.state) for run, _ in self._latest]
+        before = [(run.task, run.state, run.part.number * len(run.part.episodes)) for run, _ in self._latest]
         num_steps = self._estimator.num_steps(length)
         return first_nonfinite(before, self._tasks, dict(self._proposed), num_steps)

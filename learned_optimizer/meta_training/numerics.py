@@ -47,12 +47,13 @@ def why_nonfinite(latest: Sequence[tuple[Task, Estimate]], tasks: Sequence[Task]
 
 
 def first_nonfinite(
-    before: Sequence[tuple[Task, Any]], tasks: Sequence[Task], phi: dict[str, Tensor], num_steps: int
+    before: Sequence[tuple[Task, Any, int]], tasks: Sequence[Task], phi: dict[str, Tensor], num_steps: int
 ) -> str:
     """Runs an unroll again, step by step, and says where its first number arises that is not finite.
 
     Args:
-        before: The problems that take part, with the state of their episodes at the beginning of the unroll.
+        before: The problems that take part, each with the state of its episodes at the beginning of the unroll, and the
+            place of the first of them in the meta-batch, of which other workers may have the rest.
         tasks: All problems.
         phi: φ, as the tasks are given it.
         num_steps: The steps of the unroll.
@@ -60,21 +61,23 @@ def first_nonfinite(
     Returns:
         A sentence that names the problem, the episode, the step, and the operation with the line of code it is in.
     """
-    for task, state in before:
-        first_episode = 0
+    for task, state, first_episode in before:
         for weights, carry, perturbed in task.episodes(phi, state):
             if found := _on_the_way(task, weights, carry, perturbed, num_steps):
                 episode, where = found
                 return f"In {_name(task, tasks)}, episode {first_episode + episode} of the meta-batch, {where}."
             first_episode += carry.theta.shape[0]
-    for task, state in before:
+    for task, state, _ in before:
         operation = backend.first_nonfinite_operation(functools.partial(task.measure, phi, state, num_steps))
         if operation:
             return (
                 f"In {_name(task, tasks)}, all numbers on the way forward are finite, and the derivative is not: first "
                 f"the result of {operation}."
             )
-    return "No number of the unroll is infinite or NaN when it is run again step by step: the sum overflows."
+    return (
+        "No number of the unroll is infinite or NaN here when it is run again step by step: the sum overflows, or "
+        "another worker says where it begins."
+    )
 
 
 def _name(task: Task, tasks: Sequence[Task]) -> str:

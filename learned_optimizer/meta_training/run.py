@@ -166,23 +166,9 @@ class Run:
         with replaced_file(self.directory / CONFIG) as path:
             path.write_text(text + "\n", encoding="utf-8")
 
-    @contextlib.contextmanager
-    def logging(self, weights: Mapping[str, np.ndarray]) -> Iterator[None]:
-        """Within this context `log` writes into the TensorBoard logs; φ is `weights` at its beginning."""
-        with Logs(self.directory / LOGS, weights) as self._logs:
-            yield
-
-    def log(
-        self, row: Mapping[str, float], weights: Mapping[str, np.ndarray], curves: Mapping[str, np.ndarray]
-    ) -> None:
-        """Adds an epoch to the TensorBoard logs.
-
-        Args:
-            row: The epoch's row of the history.
-            weights: φ at its end.
-            curves: The validation curves by problem, `[episodes, steps]`.
-        """
-        self._logs.add(row, weights, curves)
+    def logs(self, weights: Mapping[str, np.ndarray]) -> Logs:
+        """The TensorBoard logs, a context; φ is `weights` at its beginning."""
+        return Logs(self.directory / LOGS, weights)
 
     def save_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Writes history.csv, once there is an epoch."""

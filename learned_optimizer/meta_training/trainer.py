@@ -279,7 +279,7 @@ class MetaTrainer:
         stopped = False
         with (
             StopOnSignal() as signal,
-            run.logging(self.weights) if run else contextlib.nullcontext(),
+            run.logs(self.weights) if run else contextlib.nullcontext() as logs,
             Progress(epochs, rounds_per_epoch, self.rounds, self.monitor, verbose) as progress,
         ):
             while self.rounds < epochs * rounds_per_epoch and not self._phi.stop_training and not stopped:
@@ -301,8 +301,8 @@ class MetaTrainer:
                 if epoch_ends:
                     row = self.history[-1]
                     row["seconds"] = self.seconds
-                    if run:
-                        run.log(row, self.weights, curves)
+                    if logs:
+                        logs.add(row, self.weights, curves)
                     # Keras counts from 0.
                     hooks.call("on_epoch_end", int(row["epoch"]) - 1, logs=row)
                     if run:

@@ -12,6 +12,7 @@ from learned_optimizer.meta_training import (
     Imitation,
     MetaTrainer,
     NonFiniteMetaGradientError,
+    workers,
 )
 from learned_optimizer.problems import Quadratic
 from learned_optimizer.problems.streams import SAMPLE, TRAIN, make_seeds
@@ -90,3 +91,9 @@ def test_a_derivative_that_is_not_finite_is_told_from_a_number():
     assert re.match(r"In problem 0 \(Steep\), episode 0 of the meta-batch, step 0: its gradient is not finite", said), (
         said
     )
+
+
+def test_the_episode_is_that_of_the_whole_meta_batch(monkeypatch):
+    """Where two devices run half of it each."""
+    monkeypatch.setattr(workers, "_joined", workers.Workers(devices=(None, None)))
+    assert "episode 2 of the meta-batch, step 0: its loss" in message(Bad(2, 0), Backpropagation(5), 4)
