@@ -9,7 +9,7 @@ import keras
 
 from learned_optimizer import keras_private
 from learned_optimizer.optimizer import backends
-from learned_optimizer.optimizer.blocks import concatenate, scatter
+from learned_optimizer.optimizer.blocks import concatenate, split
 from learned_optimizer.optimizer.masked import unpack
 from learned_optimizer.optimizer.plan import Part, Plan
 
@@ -17,11 +17,12 @@ from learned_optimizer.optimizer.plan import Part, Plan
 def average_offsets(plan: Plan, parts: Sequence[Part]) -> dict[int, Any]:
     """Computes x − θ of each variable in the given parts, flat, in the units of an unscaled update."""
     pieces: dict[int, list[Any]] = {}
-    for group, block, slots, layout in parts:
+    for group, block, slots, layout, _ in parts:
         rule = plan.members[group].rule
-        offset = rule.average_offset(unpack(rule, [backends.read(slot) for slot in slots]), layout)
-        for number, piece in scatter(block, offset):
-            pieces.setdefault(number, []).append(piece)
+        offset = rule.average_offset(unpack([backends.read(slot) for slot in slots]), layout)
+        sizes = [segment.stop - segment.start for segment in block.segments]
+        for segment, piece in zip(block.segments, split(offset, sizes), strict=True):
+            pieces.setdefault(segment.variable, []).append(piece)
     return {number: concatenate(parts) for number, parts in pieces.items()}
 
 

@@ -51,12 +51,12 @@ def untaped() -> contextlib.AbstractContextManager[Any]:
 
 
 def after(done: Any) -> contextlib.AbstractContextManager[Any]:
-    """A context whose operations run once the tensor `done` is there; None stands for at once.
+    """A context whose operations run once the tensor `done` is there.
 
     A TensorFlow graph would otherwise run everything that it can at the same time, and hold the temporaries of all of
     it in memory.
     """
-    if done is None or _backend() != "tensorflow":
+    if _backend() != "tensorflow":
         return contextlib.nullcontext()
     import tensorflow as tf
 
@@ -65,9 +65,7 @@ def after(done: Any) -> contextlib.AbstractContextManager[Any]:
 
 def chain(done: Any, tensor: Any) -> Any:
     """`tensor`, in a way that XLA must take for dependent on `done`: it keeps to no other order than that of data."""
-    if done is None:
-        return tensor
-    never = ops.logical_and(ops.isnan(done[0]), ops.isfinite(done[0]))
+    never = ops.logical_and(ops.isnan(done), ops.isfinite(done))
     return ops.where(never, 0.0, tensor)
 
 

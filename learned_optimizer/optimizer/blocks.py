@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -52,22 +52,17 @@ def partition(sizes: Sequence[int], block_size: int) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def gather(block: Block, flat: Mapping[int, Any], dtype: str) -> Any:
-    """The block's coordinates of flattened variables, `[size]`; zeros for variables that are not there."""
-    return concatenate(
-        [
-            flat[variable][start:stop] if variable in flat else ops.zeros((stop - start,), dtype)
-            for variable, start, stop in block.segments
-        ]
-    )
-
-
-def scatter(block: Block, values: Any) -> Iterator[tuple[int, Any]]:
-    """The pieces of `values`, `[size]`, with the number of the variable that each belongs to."""
-    offset = 0
+def gather(block: Block, flat: Mapping[int, Any], sizes: Sequence[int], missing: float) -> tuple[Any, ...]:
+    """The block's segments of flattened variables; a value in place of variables that are not there."""
+    pieces = []
     for variable, start, stop in block.segments:
-        yield variable, values[offset : offset + stop - start]
-        offset += stop - start
+        if variable not in flat:
+            pieces.append(ops.full((stop - start,), missing, "float32"))
+        elif stop - start == sizes[variable]:
+            pieces.append(flat[variable])
+        else:
+            pieces.append(flat[variable][start:stop])
+    return tuple(pieces)
 
 
 def split(values: Any, sizes: Sequence[int]) -> tuple[Any, ...]:

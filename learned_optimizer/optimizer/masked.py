@@ -7,85 +7,68 @@ from typing import Any
 
 from keras import ops
 
+from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import concatenate, split
 from learned_optimizer.rules.base import Observation, Rule, State, refreshed
 from learned_optimizer.rules.layout import Layout
 
 
-def sizes_by_unit(rule: Rule) -> dict[str, list[int]]:
-    """The features of the parts of a rule's state, by the unit that they belong to; coordinates come first.
-
-    The parts of one unit share a slot, `[sum of sizes, entries]`.
-    """
-    sizes: dict[str, list[int]] = {"coordinate": []}
-    for size, unit in rule.state_parts:
-        sizes.setdefault(unit, []).append(size)
-    return sizes
-
-
-def unpack(rule: Rule, slots: Sequence[Any]) -> State:
-    """The parts of the state, in float32, in the rule's order, from the slots of its units."""
-    units = sizes_by_unit(rule)
-    parts = {
-        unit: iter(split(ops.cast(slot, "float32"), sizes))
-        for (unit, sizes), slot in zip(units.items(), slots, strict=True)
-    }
-    return tuple(next(parts[unit]) for _, unit in rule.state_parts)
+def unpack(slots: Sequence[Any]) -> State:
+    """The parts of a rule's state, in float32, from its slots."""
+    return tuple(ops.cast(slot, "float32") for slot in slots)
 
 
 def masked_update(
     rule: Rule,
     layout: Layout,
-    gradient: Any,
-    theta: Any,
-    mask: Any,
-    slots: tuple[Any, ...],
+    gradients: Sequence[Any],
+    thetas: Sequence[Any] | None,
+    allowed: Any,
+    slots: Sequence[Any],
     weights: Mapping[str, Any],
     learning_rate: Any,
     average_scale: Any,
-) -> tuple[Any, tuple[Any, ...]]:
-    """Calls a rule on a block; where the mask is false, the gradient counts as 0, and the coordinate stays.
+    done: Any,
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Calls a rule on a block; where a gradient is not finite, it counts as 0, and the coordinate stays.
 
-    A part of the state that belongs to a tensor, row or column stays if the mask is false in all of the tensor.
+    A part of the state that belongs to a tensor, row or column stays if that is so in all of the tensor.
 
     Args:
         rule: The rule.
-        layout: The layout of the whole tensors; a coordinatewise rule gets that of one vector.
-        gradient: The gradient, `[size]`.
-        theta: The present values of the variables, `[size]`, or None where the rule does not need them.
-        mask: Booleans, `[size]`: true where the coordinate is updated.
-        slots: The state, one `[features, entries]` for each unit.
+        layout: The layout of the block; that of one vector for a coordinatewise rule.
+        gradients: The gradients of the block's segments, flat; NaN for those that have none.
+        thetas: The present values of the same, flat, or None where the rule does not need them.
+        allowed: Boolean, `[]`: false where all coordinates stay.
+        slots: The state, one `[features, entries]` for each part of it.
         weights: The rule's φ.
         learning_rate: The factor on the update.
         average_scale: The factor s where the variables hold θ + s · (x − θ), in place of θ; 0 at θ.
+        done: A number that is there once the block before this one is updated.
 
     Returns:
-        What is to be added to the coordinates, `[size]`, and the next slots.
+        What is to be added to the coordinates of each segment, flat, and the next slots.
     """
-    if rule.coordinatewise:
-        layout = Layout([tuple(gradient.shape)])
-    state = unpack(rule, slots)
+    gradient = backends.chain(done, concatenate(gradients))
+    weights = {name: backends.chain(done, value) for name, value in weights.items()}
+    mask = ops.logical_and(ops.isfinite(gradient), allowed)
+    state = unpack(slots)
     back = average_scale * rule.average_offset(state, layout) if rule.keeps_average else 0.0
-    if theta is not None:  # The variables may hold the average in place of θ.
-        theta = theta - back
+    # The variables may hold the average in place of θ.
+    theta = None if thetas is None else concatenate(thetas) - back
     state = refreshed(rule, state, weights, layout)
     update, state = rule(Observation(ops.where(mask, gradient, 0.0), theta), state, weights, layout)
-    return ops.where(mask, learning_rate * update, 0.0) - back, _next_slots(rule, layout, mask, state, slots)
+    added = ops.where(mask, learning_rate * update, 0.0) - back
+    return split(added, [piece.shape[0] for piece in gradients]), _next_slots(rule, layout, mask, state, slots)
 
 
-def _next_slots(rule: Rule, layout: Layout, mask: Any, state: State, slots: tuple[Any, ...]) -> tuple[Any, ...]:
+def _next_slots(rule: Rule, layout: Layout, mask: Any, state: State, slots: Sequence[Any]) -> tuple[Any, ...]:
     """The slots that hold the new state where the mask lets it pass, and what they held elsewhere."""
-    following: dict[str, list[Any]] = {unit: [] for unit in sizes_by_unit(rule)}
-    for part, (_, unit) in zip(state, rule.state_parts, strict=True):
-        following[unit].append(part)
+    keep: dict[str, Any] = {"coordinate": mask}
+    moved = layout.mean(ops.cast(mask, "float32")) > 0 if not rule.coordinatewise else None
     kept = []
-    for (unit, parts), slot in zip(following.items(), slots, strict=True):
-        if not parts:
-            kept.append(slot)
-            continue
-        keep = mask
-        if unit != "coordinate":
-            moved = ops.segment_sum(ops.cast(mask, "float32"), layout.tensors, num_segments=layout.num_tensors) > 0
-            keep = ops.take(moved, layout.tensors_of(unit))
-        kept.append(ops.where(keep, ops.cast(concatenate(parts), slot.dtype), slot))
+    for part, (_, unit), slot in zip(state, rule.state_parts, slots, strict=True):
+        if unit not in keep:
+            keep[unit] = ops.take(moved, layout.tensors_of(unit))
+        kept.append(ops.where(keep[unit], ops.cast(part, slot.dtype), slot))
     return tuple(kept)

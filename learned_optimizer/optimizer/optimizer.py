@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer import keras_private
-from learned_optimizer.optimizer import backends, summary
+from learned_optimizer.optimizer import backends, former, summary
 from learned_optimizer.optimizer.averaging import average_offsets, restore_in_fit
 from learned_optimizer.optimizer.groups import Groups, Selector, as_preset
 from learned_optimizer.optimizer.learning_rate import checked_learning_rate, small_rates_allowed
@@ -43,9 +43,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     file to be loaded again.
 
     The state h of every coordinate is kept in slot variables of `state_dtype`, whatever the variables' types are: for
-    `general` 20 bytes a parameter, up to 40 where matrices have sides of at most 128, which it whitens; for the paper's
-    LSTM of two layers of 20 units 320. `summary()` prints them. A coordinatewise rule takes the coordinates in blocks
-    of 65,536, so that what a step needs beside the state stays under 1 GiB.
+    `general` 12 bytes a parameter, 16 of a vector, and 8 for each pair of rows or columns of a matrix's side of at most
+    128, which it whitens; for the paper's LSTM of two layers of 20 units 320. `summary()` prints them. A coordinatewise
+    rule takes the coordinates in blocks of 65,536, so that what a step needs beside the state stays under 1 GiB.
 
     A rule may keep the average x of its iterates, as `general` does, beside θ, where gradients are taken. x has the
     better test loss as a rule. `fit` leaves x in the model at its end, and goes on from θ when it is called again;
@@ -233,23 +233,23 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         given = {keras_private.variable_index(self, variable): variable for variable in variables}
         full = {number: backends.dense(g, v) for (number, v), g in zip(given.items(), gradients, strict=True)}
         flattened = {number: flat(gradient) for number, gradient in full.items()}
-        keep = self._count_nonfinite({number: ops.isfinite(gradient) for number, gradient in flattened.items()})
+        allowed = self._count_nonfinite(flattened)
 
         for group, member in enumerate(self._plan.members):
             mine = [number for number in given if self._plan.numbers[number] == group]
             if isinstance(member, Preset) or not mine:
                 continue
-            masked = [ops.where(ops.reshape(keep[n], full[n].shape), full[n], 0) for n in mine]
+            masked = [ops.where(_kept(full[n], allowed), full[n], 0) for n in mine]
             member.apply(masked, [given[n] for n in mine])
 
         scale = backends.read(self._average_scale) if self._average_scale is not None else ops.zeros(())
         rate = ops.cast(learning_rate, "float32")
-        updates = learned_updates(self, self._plan, flattened, given, keep, rate, scale)
+        updates = learned_updates(self, self._plan, flattened, given, allowed, rate, scale)
         for number, update in updates.items():
             variable = given[number]
             if self.weight_decay is not None and keras_private.decays(self, variable):
                 # A step that leads back from the average to θ is longer than the rule's own.
-                decaying = ops.logical_and(keep[number], ops.equal(scale, 0))
+                decaying = ops.logical_and(_kept(flattened[number], allowed), ops.equal(scale, 0))
                 updates[number] = update - decay(self.weight_decay, update, decaying, variable)
         self._move(given, updates)
         if self._average_scale is not None:
@@ -260,17 +260,15 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         values = [moved(variables[number], update) for number, update in updates.items()]
         backends.assign(self, [variables[number] for number in updates], values)
 
-    def _count_nonfinite(self, finite: Mapping[int, Any]) -> dict[int, Any]:
-        """Counts the entries that are not finite, and returns which coordinates the step changes, by the policy."""
-        bad = sum(ops.sum(ops.cast(ops.logical_not(mask), "int32")) for mask in finite.values())
+    def _count_nonfinite(self, gradients: Mapping[int, Any]) -> Any:
+        """Counts the entries that are not finite, and returns whether the policy allows a step."""
+        bad = sum(ops.sum(ops.cast(ops.logical_not(ops.isfinite(g)), "int32")) for g in gradients.values())
         good_step = ops.equal(bad, 0)
         counters = [self._nonfinite_steps, self._nonfinite_coordinates]
         counts = [ops.convert_to_tensor(counter) for counter in counters]
         more = [ops.cast(ops.logical_not(good_step), "int32"), bad]
         backends.assign(self, counters, [n + ops.minimum(m, MAX_COUNT - n) for n, m in zip(counts, more, strict=True)])
-        if self.nonfinite == "skip_step":
-            return {number: ops.logical_and(mask, good_step) for number, mask in finite.items()}
-        return dict(finite)
+        return good_step if self.nonfinite == "skip_step" else ops.ones_like(good_step)
 
     def _averaged_parts(self) -> list[Part]:
         """The parts whose rule keeps an average, if it is to be used."""
@@ -306,11 +304,22 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         offsets = average_offsets(self._plan, self._averaged_parts())
         self._move(given, {number: scale * offsets[number] for number in given if number in offsets})
 
+    def save_own_variables(self, store: Any) -> None:
+        """Writes slots and counters, and the form that they have."""
+        super().save_own_variables(store)
+        store[former.FORM] = np.int32(former.PRESENT)
+
     def load_own_variables(self, store: Any) -> None:
-        """Reads slots and counters, also of models that were saved before the average was given."""
+        """Reads slots and counters, also in the form of earlier versions."""
         stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (an HDF5 group is no mapping)
-        if self._average_scale is not None and len(stored) == len(self.variables) - 1:
-            stored[str(len(stored))] = np.zeros((), "float32")
+        if stored.pop(former.FORM, None) is None and self.built and stored:
+            values = [stored[str(number)] for number in range(len(stored))]
+            slots = self._plan.num_variables
+            first = len(self.variables) - slots - (self._average_scale is not None)
+            values = [*values[:first], *former.upgraded(values[first:], self._plan)]
+            if len(values) == first + slots < len(self.variables):
+                values.append(np.zeros((), "float32"))  # Before the average was given.
+            stored = {str(number): value for number, value in enumerate(values)}
         super().load_own_variables(stored)
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
@@ -375,3 +384,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
 def _number(variable: Any) -> Any:
     return ops.convert_to_numpy(ops.stop_gradient(variable))
+
+
+def _kept(gradient: Any, allowed: Any) -> Any:
+    """The coordinates that a step changes, booleans of the gradient's shape."""
+    return ops.logical_and(ops.isfinite(gradient), allowed)

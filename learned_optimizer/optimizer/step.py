@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from learned_optimizer.optimizer import backends
-from learned_optimizer.optimizer.blocks import concatenate, gather, scatter
+from learned_optimizer.optimizer.blocks import concatenate, gather
 from learned_optimizer.optimizer.plan import Plan
 
 # The root mean square of a mean of independent gradients of unit variance, with Adam's β₁ of 0.9.
@@ -22,7 +22,7 @@ def learned_updates(
     plan: Plan,
     gradients: Mapping[int, Any],
     variables: Mapping[int, Any],
-    keep: Mapping[int, Any],
+    allowed: Any,
     learning_rate: Any,
     average_scale: Any,
 ) -> dict[int, Any]:
@@ -36,7 +36,7 @@ def learned_updates(
         plan: The optimizer's plan.
         gradients: The gradients, flat and in float32, by the variable's number.
         variables: The variables that have a gradient, by their numbers.
-        keep: The coordinates to update, flat booleans.
+        allowed: Boolean, `[]`: false where nothing is to be updated.
         learning_rate: The factor on the updates.
         average_scale: The factor s where the variables hold θ + s · (x − θ), in place of θ; 0 at θ.
 
@@ -46,28 +46,29 @@ def learned_updates(
     phi: dict[int, dict[str, Any]] = {}
     pieces: dict[int, list[Any]] = {}
     theta = {number: flat(variable) for number, variable in variables.items()}
-    done: Any = None
-    for group, block, slots, _ in plan.parts:
+    done: Any = ops.zeros(())
+    for group, block, slots, _, rule in plan.parts:
         if not any(segment.variable in gradients for segment in block.segments):
             continue
         preset = plan.members[group]
         if group not in phi:
             phi[group] = {name: ops.convert_to_tensor(value) for name, value in preset.weights.items()}
         with backends.after(done):
-            update, states = plan.rules[group](
-                backends.chain(done, gather(block, gradients, "float32")),
-                gather(block, theta, "float32") if "theta" in preset.rule.needs else None,
-                gather(block, keep, "bool"),
+            updates, states = rule(
+                gather(block, gradients, plan.sizes, math.nan),
+                gather(block, theta, plan.sizes, 0.0) if "theta" in preset.rule.needs else None,
+                allowed,
                 tuple(backends.read(slot) for slot in slots),
-                {name: backends.chain(done, value) for name, value in phi[group].items()},
+                phi[group],
                 learning_rate,
                 average_scale,
+                done,
             )
         backends.assign(optimizer, slots, states)
-        done = update
-        for number, piece in scatter(block, update):
-            if number in gradients:
-                pieces.setdefault(number, []).append(piece)
+        done = updates[0][0]
+        for segment, piece in zip(block.segments, updates, strict=True):
+            if segment.variable in gradients:
+                pieces.setdefault(segment.variable, []).append(piece)
     return {number: concatenate(parts) for number, parts in pieces.items()}
 
 

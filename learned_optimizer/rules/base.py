@@ -51,6 +51,8 @@ class Rule(abc.ABC):
         coordinatewise: Whether the rule treats each coordinate by itself, whatever tensor it belongs to. Such a rule
             may be called on a part of the coordinates: the optimizer takes them in blocks, and a meta-gradient may be
             estimated from some of them.
+        tensorwise: Whether the rule treats each tensor by itself, but for their number and that of all coordinates;
+            see `Layout`. The optimizer then takes tensors of one form together.
         uses_gradient: Whether the rule looks at the gradient. The values of f are all that a rule without it is told:
             an unroll then asks f for nothing else, and differentiates through the values themselves.
         needs: The fields of `Observation`, beside the gradient, without which the rule cannot work.
@@ -60,6 +62,7 @@ class Rule(abc.ABC):
     """
 
     coordinatewise: bool = False
+    tensorwise: bool = False
     uses_gradient: bool = True
     needs: frozenset[str] = frozenset()
     keeps_average: bool = False
@@ -138,6 +141,15 @@ class Rule(abc.ABC):
         then refuses.
         """
         return dict(weights)
+
+    @property
+    def former_state_parts(self) -> tuple[tuple[int, str], ...]:
+        """The parts of the state in models that were saved before the form of slots changed; see `upgrade_state`."""
+        return self.state_parts
+
+    def upgrade_state(self, state: State) -> State:
+        """Converts a state of `former_state_parts`, of NumPy arrays, into one of `state_parts`."""
+        return state
 
     def check_weights(self, weights: Mapping[str, Any]) -> None:
         """Raises `ValueError` unless `weights` has the names and shapes of `weight_shapes`."""

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -19,31 +19,64 @@ UNITS = ("coordinate", "tensor", "row", "column", "row_pair", "column_pair")
 LARGEST_SIDE = 128
 
 
+class Form(NamedTuple):
+    """A tensor as a matrix: its rows, its columns, and whether it has two axes or more."""
+
+    rows: int
+    columns: int
+    is_matrix: bool
+
+    @property
+    def size(self) -> int:
+        """The number of coordinates."""
+        return self.rows * self.columns
+
+
+def form_of(shape: tuple[int, ...]) -> Form:
+    """The matrix of a shape: its last axis are the columns, where it has two axes or more; others are one column."""
+    if len(shape) > 1:
+        return Form(math.prod(shape[:-1]), shape[-1], True)
+    return Form(math.prod(shape), 1, False)
+
+
 class Layout:
     """Several tensors as one vector of coordinates, and what is summed over a tensor, a row or a column of it.
 
     A tensor of two axes or more counts as a matrix with its last axis as columns, and others as one column; rows and
     columns are counted through from tensor to tensor. What belongs to a pair of rows, or of columns, is there for a
-    matrix with at least two rows and two columns, and not more than `LARGEST_SIDE` of that side. Few tensors are summed
-    one after the other, as slices, which is twice as fast on small networks as adding up coordinates by their tensor's
-    number, but takes long to compile.
+    matrix with at least two rows and two columns, and not more than `LARGEST_SIDE` of that side.
+
+    Tensors of one form that follow each other are a run, which is summed as one array with an axis for them. Runs are
+    summed one after the other, as slices, which is twice as fast on small networks as adding up coordinates by their
+    tensor's number, but takes long to compile, so that it is done for few runs only.
 
     Args:
         shapes: The shapes of the tensors, none of them empty.
         copies: The number of times that the tensors come, one after the other.
+        network: The layout of the whole network, where the tensors are a part of it; None where they are all.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], copies: int = 1) -> None:
-        self._matrices = [(math.prod(s[:-1]), s[-1]) if len(s) > 1 else (math.prod(s), 1) for s in shapes]
-        self._are_matrices = [len(s) > 1 for s in shapes]
-        self._sizes = [rows * columns for rows, columns in self._matrices]
-        self._few = len(shapes) <= FEW
+    def __init__(self, shapes: Sequence[tuple[int, ...]], copies: int = 1, network: Layout | None = None) -> None:
+        self._forms = [form_of(tuple(shape)) for shape in shapes]
+        self._runs = [(form, len(list(each))) for form, each in itertools.groupby(self._forms)]
+        self._few = len(self._runs) <= FEW
+        self._network = network
         self.shapes = tuple(tuple(shape) for shape in shapes) * copies
         self.copies = copies
 
     def times(self, count: int) -> Layout:
         """The layout of so many copies of the tensors, one after the other."""
-        return Layout(self.shapes, count)
+        return Layout(self.shapes, count, self._network)
+
+    @property
+    def network_tensors(self) -> int:
+        """The number of tensors of the whole network, of one copy."""
+        return self._network.network_tensors if self._network else len(self._forms)
+
+    @property
+    def network_coordinates(self) -> int:
+        """The number of coordinates of the whole network, of one copy."""
+        return self._network.network_coordinates if self._network else sum(form.size for form in self._forms)
 
     @property
     def num_coordinates(self) -> int:
@@ -84,17 +117,17 @@ class Layout:
     @functools.cached_property
     def num_rows(self) -> np.ndarray:
         """The rows of each tensor, `[num_tensors]`."""
-        return np.array([rows for rows, _ in self._matrices] * self.copies)
+        return np.array([form.rows for form in self._forms] * self.copies)
 
     @functools.cached_property
     def num_columns(self) -> np.ndarray:
         """The columns of each tensor, `[num_tensors]`."""
-        return np.array([columns for _, columns in self._matrices] * self.copies)
+        return np.array([form.columns for form in self._forms] * self.copies)
 
     @functools.cached_property
     def is_matrix(self) -> np.ndarray:
         """1 for each tensor of two axes or more, else 0, `[num_tensors]`."""
-        return np.array(self._are_matrices * self.copies, "float32")
+        return np.array([form.is_matrix for form in self._forms] * self.copies, "float32")
 
     @functools.cached_property
     def tensors(self) -> np.ndarray:
@@ -116,8 +149,8 @@ class Layout:
     def mean(self, values: Tensor) -> Tensor:
         """The mean over each tensor, `[…, num_tensors]` of `[…, num_coordinates]`."""
         if self._few:
-            parts = [ops.mean(part, axis=-1, keepdims=True) for part in self._slices(values, self._sizes)]
-            return _joined(parts)
+            slices = self._slices(values, [form.size for form, _ in self._runs])
+            return self._joined([ops.mean(part, axis=-1, keepdims=True) for part in slices])
         if len(values.shape) > 1:
             return ops.stack([self.mean(values[k]) for k in range(values.shape[0])])
         return _mean(values, self.tensors, self.sizes)
@@ -125,70 +158,75 @@ class Layout:
     def row_means(self, values: Tensor) -> Tensor:
         """The mean over each row, `[rows]` of `[num_coordinates]`."""
         if self._few:
-            return _joined([ops.mean(matrix, axis=-1) for matrix in self._of_matrices(values)])
+            return self._joined([ops.mean(matrix, axis=-1) for matrix in self.matrices(values)])
         return _mean(values, self.rows, np.repeat(self.num_columns, self.num_rows))
 
     def column_means(self, values: Tensor) -> Tensor:
         """The mean over each column, `[columns]` of `[num_coordinates]`."""
         if self._few:
-            return _joined([ops.mean(matrix, axis=-2) for matrix in self._of_matrices(values)])
+            return self._joined([ops.mean(matrix, axis=-2) for matrix in self.matrices(values)])
         return _mean(values, self.columns, np.repeat(self.num_rows, self.num_columns))
 
     def outer(self, rows: Tensor, columns: Tensor) -> Tensor:
         """For each coordinate its row's value times its column's, `[num_coordinates]`."""
         if not self._few:
             return ops.take(rows, self.rows) * ops.take(columns, self.columns)
-        parts = (self._slices(v, n) for v, n in zip((rows, columns), zip(*self._matrices, strict=True), strict=True))
-        products = [a[..., :, None] * b[..., None, :] for a, b in zip(*parts, strict=True)]
-        return _joined([ops.reshape(product, (self.copies, -1)) for product in products])
+        of_rows, of_columns = self.parts(rows, "row"), self.parts(columns, "column")
+        products = [a[:, :, None] * b[:, None, :] for a, b in zip(of_rows, of_columns, strict=True)]
+        return self.flat(products)
 
     def matrices(self, values: Tensor) -> list[Tensor]:
-        """The coordinates of each tensor as a matrix, `[copies, rows, columns]`, of `[num_coordinates]`."""
-        return list(self._of_matrices(values))
+        """The coordinates of each run's tensors as matrices, `[copies · tensors, rows, columns]`."""
+        parts = self._slices(values, [form.size for form, _ in self._runs])
+        runs = zip(parts, self._runs, strict=True)
+        return [ops.reshape(part, (-1, form.rows, form.columns)) for part, (form, _) in runs]
 
     def parts(self, values: Tensor, unit: str) -> list[Tensor]:
-        """What each tensor has of the rows or columns, `[copies, count]`, of `[count(unit)]`."""
-        return list(self._slices(values, [int(count) for count in self._counts(unit)[: len(self._sizes)]]))
+        """What each run's tensors have of the rows or columns, `[copies · tensors, count]`, of `[count(unit)]`."""
+        return list(self._slices(values, [form.rows if unit == "row" else form.columns for form, _ in self._runs]))
 
     def squares(self, values: Tensor, unit: str) -> list[Tensor | None]:
-        """The pairs of each tensor, `[copies, side, side]`, of `[count(unit)]`; None where it has none."""
-        sides = [int(side) for side in self.paired(unit)[: len(self._sizes)]]
+        """The pairs of each run's tensors, `[copies · tensors, side, side]`; None where they have none."""
+        firsts = itertools.accumulate([count for _, count in self._runs[:-1]], initial=0)
+        sides = [int(self.paired(unit)[first]) for first in firsts]
         parts = self._slices(values, [side**2 for side in sides])
-        return [
-            ops.reshape(part, (self.copies, side, side)) if side else None
-            for part, side in zip(parts, sides, strict=True)
-        ]
+        return [ops.reshape(part, (-1, side, side)) if side else None for part, side in zip(parts, sides, strict=True)]
 
-    def flat(self, parts: Sequence[Tensor]) -> Tensor:
-        """What all tensors have, `[copies, …]` each, as one vector: the reverse of `matrices` and `squares`."""
-        if not parts:
+    def flat(self, parts: Sequence[Tensor | None]) -> Tensor:
+        """What each run has as one vector: the reverse of `matrices`, `parts` and `squares`."""
+        if all(part is None for part in parts):
             return ops.zeros((0,), "float32")
-        return _joined([ops.reshape(part, (self.copies, -1)) for part in parts])
+        return self._joined(
+            [ops.reshape(part, (-1, math.prod(part.shape[1:]))) for part in parts if part is not None],
+            [count for part, (_, count) in zip(parts, self._runs, strict=True) if part is not None],
+        )
 
     def spread(self, values: Tensor) -> Tensor:
         """To each coordinate its tensor's value, `[…, num_coordinates]` of `[…, num_tensors]`."""
         if not self._few:
             return ops.take(values, self.tensors, axis=-1)
-        ones = [1] * len(self._sizes)
-        parts = zip(self._slices(values, ones), self._sizes, strict=True)
-        return _joined([ops.broadcast_to(part, (*part.shape[:-1], size)) for part, size in parts])
+        parts = zip(self._slices(values, [1] * len(self._runs)), self._runs, strict=True)
+        return self._joined([ops.broadcast_to(part, (*part.shape[:-1], form.size)) for part, (form, _) in parts])
 
     def _slices(self, values: Tensor, lengths: Sequence[int]) -> Iterator[Tensor]:
-        """What each tensor has of the last axis, `[…, copies, length]`."""
-        values = ops.reshape(values, (*values.shape[:-1], self.copies, sum(lengths)))
-        for stop, length in zip(itertools.accumulate(lengths), lengths, strict=True):
-            yield values[..., stop - length : stop]
+        """What each run has of the last axis, `[…, copies · tensors, length]`, with the length of one tensor."""
+        before = values.shape[:-1]
+        counts = [count for _, count in self._runs]
+        widths = [count * length for count, length in zip(counts, lengths, strict=True)]
+        values = ops.reshape(values, (*before, self.copies, sum(widths)))
+        for stop, width, count, length in zip(itertools.accumulate(widths), widths, counts, lengths, strict=True):
+            yield ops.reshape(values[..., stop - width : stop], (*before, self.copies * count, length))
 
-    def _of_matrices(self, values: Tensor) -> Iterator[Tensor]:
-        """The coordinates of each tensor, `[copies, rows, columns]`."""
-        for part, matrix in zip(self._slices(values, self._sizes), self._matrices, strict=True):
-            yield ops.reshape(part, (self.copies, *matrix))
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    """What all tensors have, on one axis: the reverse of slices."""
-    joined = ops.concatenate(parts, axis=-1)
-    return ops.reshape(joined, (*joined.shape[:-2], -1))
+    def _joined(self, parts: Sequence[Tensor], counts: Sequence[int] | None = None) -> Tensor:
+        """What all runs have, on one axis: the reverse of slices; the runs have so many tensors."""
+        counts = [count for _, count in self._runs] if counts is None else counts
+        before = parts[0].shape[:-2]
+        by_copy = [
+            ops.reshape(part, (*before, self.copies, count * part.shape[-1]))
+            for part, count in zip(parts, counts, strict=True)
+        ]
+        joined = by_copy[0] if len(by_copy) == 1 else ops.concatenate(by_copy, axis=-1)
+        return ops.reshape(joined, (*before, self.copies * joined.shape[-1]))
 
 
 def _mean(values: Tensor, numbers: np.ndarray, counts: np.ndarray) -> Tensor:

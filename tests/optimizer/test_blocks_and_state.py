@@ -64,7 +64,7 @@ def test_slots_are_of_their_type_whatever_the_variables_are():
         updated = learned(state_dtype=dtype)
         updated.apply([tf.ones(3, tf.float16)], [keras.Variable(np.zeros(3), dtype="float16")])
         slots = [variable for variable in updated.variables if len(variable.shape) == 2]
-        assert [slot.dtype for slot in slots] == [dtype]
+        assert {slot.dtype for slot in slots} == {dtype}
         assert tf.as_dtype(dtype).size == size
 
 

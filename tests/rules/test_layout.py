@@ -3,8 +3,9 @@ import pytest
 
 from learned_optimizer.rules import Layout
 
-SHAPES = [(2, 3), (), (4,), (2, 1, 2)]
-MATRICES = [(2, 3), (1, 1), (4, 1), (2, 2)]
+# Two follow each other that have one form, and so do the last two.
+SHAPES = [(2, 3), (2, 3), (), (4,), (2, 1, 2), (2, 2)]
+MATRICES = [(2, 3), (2, 3), (1, 1), (4, 1), (2, 2), (2, 2)]
 
 
 @pytest.fixture(params=[1, 3])
@@ -30,7 +31,7 @@ def joined(arrays):
 
 
 def test_each_coordinate_row_and_column_has_its_tensor():
-    layout = Layout(SHAPES)
+    layout = Layout([(2, 3), (), (4,), (2, 1, 2)])
     np.testing.assert_array_equal(layout.tensors, [0] * 6 + [1] + [2] * 4 + [3] * 4)
     np.testing.assert_array_equal(layout.tensors_of("row"), [0, 0, 1, 2, 2, 2, 2, 3, 3])
     np.testing.assert_array_equal(layout.tensors_of("column"), [0, 0, 0, 1, 2, 3, 3])
@@ -49,17 +50,19 @@ def test_pairs_are_those_of_small_sides_of_matrices():
 
 
 def test_squares_matrices_and_parts_are_taken_apart_and_put_together(copies):
-    shapes = [(2, 3), (4,), (200, 2)]
+    shapes = [(2, 3), (4,), (200, 2), (2, 100, 2)]
     layout = Layout(shapes).times(copies)
     generator = np.random.default_rng(1)
     for unit in ("row_pair", "column_pair"):
         values = generator.normal(size=layout.count(unit)).astype("float32")
-        squares = [square for square in layout.squares(values, unit) if square is not None]
-        assert all(square.shape[0] == copies and square.shape[1] == square.shape[2] for square in squares)
+        squares = layout.squares(values, unit)
+        sides = [None if square is None else tuple(square.shape) for square in squares]
+        of_unit = {"row_pair": [(copies, 2, 2), None, None], "column_pair": [(copies, 3, 3), None, (2 * copies, 2, 2)]}
+        assert sides == of_unit[unit]
         np.testing.assert_array_equal(layout.flat(squares), values)
     values = generator.normal(size=layout.num_coordinates).astype("float32")
     matrices = layout.matrices(values)
-    assert [tuple(matrix.shape) for matrix in matrices] == [(copies, 2, 3), (copies, 4, 1), (copies, 200, 2)]
+    assert [tuple(matrix.shape) for matrix in matrices] == [(copies, 2, 3), (copies, 4, 1), (2 * copies, 200, 2)]
     np.testing.assert_array_equal(layout.flat(matrices), values)
     rows = generator.normal(size=layout.count("row")).astype("float32")
     np.testing.assert_array_equal(layout.flat(layout.parts(rows, "row")), rows)
@@ -67,7 +70,7 @@ def test_squares_matrices_and_parts_are_taken_apart_and_put_together(copies):
 
 def test_copies_are_further_tensors():
     layout, copies = Layout(SHAPES), Layout(SHAPES).times(3)
-    np.testing.assert_array_equal(copies.tensors[30:], layout.tensors + 2 * layout.num_tensors)
+    np.testing.assert_array_equal(copies.tensors[2 * layout.num_coordinates :], layout.tensors + 2 * layout.num_tensors)
     np.testing.assert_array_equal(copies.num_rows, [*layout.num_rows] * 3)
     assert copies.shapes == layout.shapes * 3
 
@@ -91,3 +94,10 @@ def test_outer_multiplies_rows_and_columns(copies, matrices):
     rows, columns = (joined([m.mean(axis) for m in matrices]) for axis in (1, 0))
     expected = joined([np.outer(m.mean(1), m.mean(0)) for m in matrices])
     np.testing.assert_allclose(layout.outer(rows, columns), expected, rtol=1e-5)
+
+
+def test_a_part_of_a_network_knows_how_large_the_network_is(copies):
+    network = Layout(SHAPES)
+    part = Layout(SHAPES[:2], network=network).times(copies)
+    for layout in (part, network.times(copies)):
+        assert (layout.network_tensors, layout.network_coordinates) == (len(SHAPES), network.num_coordinates)

@@ -9,12 +9,20 @@ from learned_optimizer.meta_training import Backpropagation, MetaTrainer
 from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.rules import AdaptiveShampoo, Layout, Observation
 from learned_optimizer.rules.adaptive.constants import arrays
-from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, MOMENT_DECAYS
-from learned_optimizer.rules.adaptive.memory import COSINE_DECAYS, POWER_DECAYS
+from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY
 from learned_optimizer.rules.base import refreshed
 from learned_optimizer.rules.layout import LARGEST_SIDE
 from learned_optimizer.rules.shampoo import whitening
 from learned_optimizer.rules.shampoo.constants import Constants, Mixture
+from learned_optimizer.rules.shampoo.memory import (
+    COSINE_DECAY,
+    MOMENTUM_DECAY,
+    POWER_DECAYS,
+    SIDES,
+    SQUARE_DECAY,
+    STATE_PARTS,
+    Memory,
+)
 
 pytestmark = pytest.mark.every_backend
 SHAPE = (4, 3)
@@ -71,24 +79,24 @@ def cosine(a, b):
 
 def reference(gradients, c, mixture, theta, initial_step=0.02):
     """The rule for a matrix, by the formulas in the docstrings, with x, z and θ."""
-    momentum, square, power, powers = np.zeros(SHAPE), np.zeros(SHAPE), 0.0, np.zeros(3)
+    momentum, square, power, long_power = np.zeros(SHAPE), np.zeros(SHAPE), 0.0, 0.0
     left, right = np.zeros((SHAPE[0],) * 2), np.zeros((SHAPE[1],) * 2)
     left_root, right_root = np.eye(SHAPE[0]), np.eye(SHAPE[1])
     cosines, change, theta = np.zeros(3), 0.0, theta.astype("float64")
     x = z = theta
-    updates, damping, decay = [], np.exp(c.log_damping), np.array(POWER_DECAYS)
+    updates, damping, decay = [], np.exp(c.log_damping), POWER_DECAYS.long
     for t, g in enumerate(gradients.astype("float64"), start=1):
         if 1 < t <= whitening.EARLY + 1 or (t - 1) % whitening.INTERVAL == 0 < t - 1:
             left_root, right_root = inverse_root(left, damping), inverse_root(right, damping)
         along, ahead = cosine(g, momentum), -cosine(g, z - x)
-        momentum = MOMENT_DECAYS[0] * momentum + (1 - MOMENT_DECAYS[0]) * g
-        square = MOMENT_DECAYS[2] * square + (1 - MOMENT_DECAYS[2]) * g**2
+        momentum = MOMENTUM_DECAY * momentum + (1 - MOMENTUM_DECAY) * g
+        square = SQUARE_DECAY * square + (1 - SQUARE_DECAY) * g**2
         power = FACTORED_DECAY * power + (1 - FACTORED_DECAY) * (g**2).mean()
         left = FACTORED_DECAY * left + (1 - FACTORED_DECAY) * g @ g.T / SHAPE[1]
         right = FACTORED_DECAY * right + (1 - FACTORED_DECAY) * g.T @ g / SHAPE[0]
-        powers = decay * powers + (1 - decay) * (g**2).mean()
-        weight = np.sqrt((g**2).mean() / powers[2] * (1 - decay[2] ** t))
-        b = COSINE_DECAYS[1]
+        long_power = decay * long_power + (1 - decay) * (g**2).mean()
+        weight = np.sqrt((g**2).mean() / long_power * (1 - decay**t))
+        b = COSINE_DECAY
         cosines = b * cosines + (1 - b) * weight * np.array([along, ahead, 1])
         agreement, alignment = cosines[:2] / cosines[2]
         done = min(t / 4 * np.exp(-c.log_warm_up_length), 1)
@@ -99,7 +107,7 @@ def reference(gradients, c, mixture, theta, initial_step=0.02):
         aside = agreement - 32 * (1 - done)
         ends = [np.tanh(c.steepness * (aside - end)) for end in (c.noise_low, c.noise_high)]
         shorter = c.warm_up * (1 - done) + c.caution * (ends[0] - ends[1]) / 2
-        m_hat, fast = momentum / (1 - MOMENT_DECAYS[0] ** t), np.sqrt(square / (1 - MOMENT_DECAYS[2] ** t))
+        m_hat, fast = momentum / (1 - MOMENTUM_DECAY**t), np.sqrt(square / (1 - SQUARE_DECAY**t))
         scale = np.sqrt(power / (1 - FACTORED_DECAY**t))
         d = mixture.whitened * left_root @ g @ right_root / scale
         d = d + mixture.whitened_momentum * left_root @ m_hat @ right_root / scale
@@ -125,14 +133,29 @@ def test_follows_a_numpy_version(gradients, compiled):
     np.testing.assert_allclose(found, expected, rtol=0.03, atol=0.01 * np.abs(expected).max())
 
 
+def blank(layout):
+    """The state before the first step."""
+    return Memory.unpack(AdaptiveShampoo().initial_state(layout))
+
+
+def test_the_state_is_three_floats_a_coordinate_beside_what_matrices_have():
+    assert [unit for size, unit in STATE_PARTS for _ in range(size)].count("coordinate") == 3
+    layout = Layout([SHAPE])
+    state = tuple(
+        ops.convert_to_tensor(np.random.default_rng(number).normal(size=part.shape).astype("float32"))
+        for number, part in enumerate(AdaptiveShampoo().initial_state(layout))
+    )
+    for part, again in zip(state, Memory.unpack(state).pack(), strict=True):
+        np.testing.assert_array_equal(part, again)
+
+
 def test_roots_are_those_of_eigenvalues():
     generator = np.random.default_rng(2)
     layout = Layout([(5, 7)])
     factors = generator.normal(size=(5, 5)) * np.geomspace(1, 0.1, 5), generator.normal(size=(7, 7))
     rows, columns = (half @ half.T for half in factors)
     flat = [ops.convert_to_tensor(square.ravel().astype("float32")) for square in (rows, columns)]
-    given = whitening.Factors(*flat, None, None)
-    found = whitening.roots(given, ops.convert_to_tensor(np.float32(np.log(0.05))), layout)
+    found = whitening.roots(tuple(flat), ops.convert_to_tensor(np.float32(np.log(0.05))), layout)
     for root, square in zip(found, (rows, columns), strict=True):
         side = len(square)
         expected = inverse_root(square, 0.05)
@@ -144,15 +167,13 @@ def test_whitened_gradients_have_a_covariance_of_about_the_identity():
     left, right = (np.linalg.qr(generator.normal(size=(n, n)))[0] * np.geomspace(1, 0.2, n) for n in (6, 4))
     gradients = (left @ generator.normal(size=(400, 6, 4)) @ right).astype("float32")
     layout = Layout([(6, 4)])
-    zeros = [ops.zeros((layout.count(side),)) for side in whitening.SIDES] * 2
-    factors = whitening.Factors(*zeros)
+    covariances = tuple(ops.zeros((layout.count(side),)) for side in SIDES)
     for gradient in gradients:
-        covariances = whitening.next_covariances(factors, ops.convert_to_tensor(gradient.ravel()), layout)
-        factors = factors._replace(rows=covariances[0], columns=covariances[1])
-    roots = whitening.roots(factors, ops.convert_to_tensor(np.float32(-6)), layout)
-    factors = factors._replace(row_roots=roots[0], column_roots=roots[1])
-    ones = ops.ones((6,)), ops.ones((4,))
-    flat = [whitening.whiten(ops.convert_to_tensor(g.ravel()), factors, *ones, layout) for g in gradients]
+        covariances = whitening.next_covariances(covariances, ops.convert_to_tensor(gradient.ravel()), layout)
+    roots = whitening.roots(covariances, ops.convert_to_tensor(np.float32(-6)), layout)
+    memory = blank(layout)._replace(rows=ops.ones((6,)), columns=ops.ones((4,)))
+    memory = memory._replace(row_roots=roots[0], column_roots=roots[1])
+    flat = [whitening.whiten(ops.convert_to_tensor(g.ravel()), memory, layout) for g in gradients]
     white = [np.reshape(each, (6, 4)) for each in flat]
     found = np.mean([w @ w.T for w in white], 0)
     before = np.mean([g @ g.T for g in gradients], 0)
@@ -165,9 +186,9 @@ def test_of_large_matrices_it_is_adafactors_direction():
     gradient = (generator.normal(size=shape) * generator.uniform(0.1, 1, shape[1])).astype("float32")
     layout = Layout([shape])
     assert layout.count("row_pair") == layout.count("column_pair") == 0
-    empty = whitening.Factors(*[ops.zeros((0,))] * 4)
     rows, columns = (gradient**2).mean(1), (gradient**2).mean(0)
-    found = whitening.whiten(ops.convert_to_tensor(gradient.ravel()), empty, rows, columns, layout)
+    memory = blank(layout)._replace(rows=ops.convert_to_tensor(rows), columns=ops.convert_to_tensor(columns))
+    found = whitening.whiten(ops.convert_to_tensor(gradient.ravel()), memory, layout)
     scale = np.sqrt((gradient**2).mean())
     expected = scale * gradient / np.sqrt(np.outer(rows, columns) / rows.mean())
     np.testing.assert_allclose(np.reshape(found, shape), expected, rtol=1e-3)

@@ -54,7 +54,7 @@ class Progress(NamedTuple):
 
 def progress(constants: Shared, count: Tensor, layout: Layout) -> Progress:
     """Computes what the law knows beside the gradients, after `count` steps."""
-    steps = max(layout.num_tensors // layout.copies, FEWEST_WARM_UP_STEPS)
+    steps = max(layout.network_tensors, FEWEST_WARM_UP_STEPS)
     log_rows = layout.is_matrix * np.log(np.maximum(layout.num_rows, FEWEST_ROWS) / REFERENCE_ROWS)
     return Progress(
         log_time=ops.minimum(ops.log(count), LARGEST_LOG_TIME),
@@ -86,7 +86,7 @@ def well(constants: Shared, agreement: Tensor, now: Progress) -> Tensor:
 
 def log_first_step(constants: Shared, initial_step: float, layout: Layout) -> Tensor:
     """Computes log α₀ + log_first_step − size · log⁺(N / 2¹⁶), `[]`."""
-    excess = max(layout.num_coordinates / layout.copies / MOST_COORDINATES, 1.0)
+    excess = max(layout.network_coordinates / MOST_COORDINATES, 1.0)
     return math.log(initial_step) + constants.log_first_step - constants.size * math.log(excess)
 
 

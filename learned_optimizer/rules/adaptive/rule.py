@@ -100,6 +100,7 @@ class AdaptiveMLP(Rule):
         """The rule whose step sizes begin at a tenth, and grow from there where gradients agree."""
         return AdaptiveMLP(self.hidden_size, self.controller_size, self.initial_step / 10)
 
+    tensorwise = True
     keeps_average = True
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:

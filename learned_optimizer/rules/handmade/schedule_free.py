@@ -39,6 +39,7 @@ class ScheduleFree(HandmadeRule):
         """The v and z − x of each coordinate, and the number of steps."""
         return (2, "coordinate"), (1, "tensor")
 
+    tensorwise = True
     keeps_average = True
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:

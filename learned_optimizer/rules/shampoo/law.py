@@ -15,7 +15,7 @@ Of each tensor, with the named constants of `Constants` written out:
 
 α₀ is the rule's `initial_step`, t the number of steps, T that of tensors and N that of all coordinates; n is the number
 of rows of a matrix, at least 32. d is the direction and R its root mean square. A is the mean of −cos(∇, z − x), C that
-of the cosine of the gradient and the momentum before it; see `learned_optimizer.rules.adaptive.measures`. What the law
+of the cosine of the gradient and the momentum before it; see `measures`. What the law
 has in common with that of `AdaptiveMLP` is in `learned_optimizer.rules.adaptive.law`.
 """
 
@@ -28,10 +28,10 @@ from keras import ops
 from learned_optimizer.rules.adaptive import law
 from learned_optimizer.rules.adaptive.arithmetic import constant, root
 from learned_optimizer.rules.adaptive.law import Progress
-from learned_optimizer.rules.adaptive.measures import Measures
 from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.shampoo.constants import Constants
+from learned_optimizer.rules.shampoo.measures import Measures
 
 # The root mean square of a kernel of 64 inputs as it is initialized, and how far from it another counts.
 REFERENCE_THETA, SMALLEST_LOG_THETA, LARGEST_LOG_THETA = 0.125, -4.0, 2.0
@@ -51,15 +51,13 @@ def log_first_step(constants: Constants, initial_step: float, theta: Tensor, now
 
 def following(constants: Constants, measures: Measures, now: Progress, change: Tensor) -> Tensor:
     """Computes F, of the measures, log t and Δ."""
-    agreeing = constants.agreeing * measures.agreement.long
-    return law.following(constants, measures.alignment.long, now.log_time, change) + agreeing
+    agreeing = constants.agreeing * measures.agreement
+    return law.following(constants, measures.alignment, now.log_time, change) + agreeing
 
 
 def log_step(constants: Constants, first: Tensor, change: Tensor, measures: Measures, now: Progress) -> Tensor:
     """Computes ℓ before the direction's root mean square is divided away."""
-    shorter = constants.warm_up * (1 - now.warm_up) + constants.caution * law.well(
-        constants, measures.agreement.long, now
-    )
+    shorter = constants.warm_up * (1 - now.warm_up) + constants.caution * law.well(constants, measures.agreement, now)
     return ops.minimum(first + change - shorter, math.log(law.LARGEST_STEP))
 
 

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.adaptive import memory as adaptive_memory
-from learned_optimizer.rules.adaptive.arithmetic import LARGEST, correction, root
+from learned_optimizer.rules.adaptive import memory as former
+from learned_optimizer.rules.adaptive.arithmetic import LARGEST, correction, root, running_mean
 from learned_optimizer.rules.adaptive.constants import arrays
-from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, Moments, factored_means, next_moments
+from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, Moments, factored_means
 from learned_optimizer.rules.adaptive.law import LARGEST_STEP, next_change, progress
-from learned_optimizer.rules.adaptive.measures import measure
-from learned_optimizer.rules.adaptive.memory import Memory
 from learned_optimizer.rules.arguments import is_number
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.shampoo import constants, law, whitening
-from learned_optimizer.rules.shampoo.whitening import Factors
+from learned_optimizer.rules.shampoo.measures import measure
+from learned_optimizer.rules.shampoo.memory import MOMENTUM_DECAY, SQUARE_DECAY, STATE_PARTS, Memory
 
 
 class AdaptiveShampoo(Rule):
@@ -46,6 +45,7 @@ class AdaptiveShampoo(Rule):
         ValueError: If `initial_step` is out of its range.
     """
 
+    tensorwise = True
     needs = frozenset(("theta",))
     keeps_average = True
     num_refreshed = 2
@@ -67,8 +67,21 @@ class AdaptiveShampoo(Rule):
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:
-        """What `Memory` and `Factors` hold."""
-        return adaptive_memory.STATE_PARTS + whitening.STATE_PARTS
+        """What `Memory` holds."""
+        return STATE_PARTS
+
+    @property
+    def former_state_parts(self) -> tuple[tuple[int, str], ...]:
+        """What `AdaptiveMLP` keeps, and the factors."""
+        return former.STATE_PARTS + STATE_PARTS[-4:]
+
+    def upgrade_state(self, state: State) -> State:
+        """Leaves out the moments and the cosines over other times; see `Rule.upgrade_state`."""
+        old = former.Memory.unpack(state[: len(former.STATE_PARTS)])
+        moments, powers = Moments(*old.moments), former.Powers(*old.powers)
+        numbers = [old.count, old.change, old.beta, powers.factored, powers.long, *old.cosines[:, -1]]
+        coordinates = (moments.momentum, moments.fast_square, old.displacement)
+        return (*(part[None] for part in coordinates), np.stack(numbers), *state[2:])
 
     def for_fine_tuning(self) -> AdaptiveShampoo:
         """The rule whose step sizes begin at a tenth, and grow from there where gradients agree."""
@@ -76,30 +89,30 @@ class AdaptiveShampoo(Rule):
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:
         """Computes x − θ = −(1 − β)(z − x), since θ = (1 − β) z + β x."""
-        memory = _memory(state)
+        memory = Memory.unpack(state)
         return -layout.spread(1 - memory.beta) * memory.displacement
 
     def is_due(self, state: State, layout: Layout) -> Tensor:
         """Whether the roots are to be taken again; see `Rule.is_due`."""
-        return whitening.is_due(_memory(state).count)
+        return whitening.is_due(Memory.unpack(state).count)
 
     def refresh(self, state: State, weights: Weights, layout: Layout) -> State:
         """The roots of the covariances; see `Rule.refresh`."""
         named, _ = constants.unpack(weights)
-        found = whitening.roots(Factors.unpack(state), named.log_damping, layout)
-        return tuple(part[None] for part in found)
+        memory = Memory.unpack(state)
+        covariances = (memory.row_covariances, memory.column_covariances)
+        return tuple(part[None] for part in whitening.roots(covariances, named.log_damping, layout))
 
     def __call__(
         self, observation: Observation, state: State, weights: Weights, layout: Layout
     ) -> tuple[Tensor, State]:
         """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `Rule.__call__`."""
         named, mixture = constants.unpack(weights)
-        memory, factors = _memory(state), Factors.unpack(state)
+        memory = Memory.unpack(state)
         gradient = ops.clip(observation.gradient, -LARGEST, LARGEST)
+        square = ops.square(gradient)
         count = whitening.next_count(memory.count)
-        moments, unbiased = next_moments(memory.moments, gradient, count, layout)
-        rows, columns = factored_means(memory.rows, memory.columns, ops.square(gradient), layout)
-        measures, powers, cosines = measure(gradient, memory, unbiased, count, layout)
+        measures, powers, sums = measure(gradient, square, memory, count, layout)
         now = progress(named, count, layout)
 
         argument = law.following(named, measures, now, memory.change)
@@ -108,48 +121,45 @@ class AdaptiveShampoo(Rule):
         log_step = law.log_step(named, first, change, measures, now)
         averaging, beta = law.averaging(named, count, now)
 
-        covariances = whitening.next_covariances(factors, gradient, layout)
-        factors = Factors(*covariances, factors.row_roots, factors.column_roots)
-        power = powers[1] / correction(FACTORED_DECAY, count)
-        direction = _mix(gradient, unbiased, mixture, factors, rows, columns, power, layout)
+        rows, columns = factored_means(memory.rows, memory.columns, square, layout)
+        old = (memory.row_covariances, memory.column_covariances)
+        covariances = whitening.next_covariances(old, gradient, layout)
+        following = memory._replace(
+            momentum=running_mean(memory.momentum, gradient, MOMENTUM_DECAY),
+            square=running_mean(memory.square, square, SQUARE_DECAY),
+            count=count,
+            change=change,
+            beta=beta,
+            powers=powers,
+            sums=sums,
+            rows=rows,
+            columns=columns,
+            row_covariances=covariances[0],
+            column_covariances=covariances[1],
+        )
+        direction = _mix(gradient, following, mixture, layout)
         rms = root(layout.mean(ops.square(direction)))
         step = ops.exp(log_step - law.log_normalization(named, rms))
         move = -layout.spread(step) * direction
         displacement = layout.spread(1 - averaging) * (memory.displacement + move)
         # θ' − θ, where θ − z = −β (z − x) before and after.
         update = move - layout.spread(beta) * displacement + layout.spread(memory.beta) * memory.displacement
-        path = memory.path + step * rms
-        following = Memory(moments, displacement, count, change, path, beta, powers, cosines, rows, columns)
-        return update, following.pack() + factors.pack()
+        return update, following._replace(displacement=displacement).pack()
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"initial_step": self.initial_step}
 
 
-def _memory(state: State) -> Memory:
-    """The part of the state that is that of `AdaptiveMLP`."""
-    return Memory.unpack(state[: len(adaptive_memory.STATE_PARTS)])
-
-
-def _mix(
-    gradient: Tensor,
-    unbiased: Moments,
-    mixture: constants.Mixture,
-    factors: Factors,
-    rows: Tensor,
-    columns: Tensor,
-    power: Tensor,
-    layout: Layout,
-) -> Tensor:
-    """Σ_k a_k d_k; whitening is linear, so that what is whitened is mixed first."""
+def _mix(gradient: Tensor, memory: Memory, mixture: constants.Mixture, layout: Layout) -> Tensor:
+    """Σ_k a_k d_k, by the state after the step; whitening is linear, so that what is whitened is mixed first."""
+    power = memory.powers.factored / correction(FACTORED_DECAY, memory.count)
     by_tensor = layout.spread(1 / root(power))
-    by_fast = 1 / root(unbiased.fast_square)
-    unit_gradient, unit_momentum = gradient * by_tensor, unbiased.momentum * by_tensor
-    mixed = mixture.whitened * unit_gradient + mixture.whitened_momentum * unit_momentum
+    momentum = memory.momentum * layout.spread(1 / correction(MOMENTUM_DECAY, memory.count))
+    by_fast = 1 / root(memory.square * layout.spread(1 / correction(SQUARE_DECAY, memory.count)))
+    mixed = by_tensor * (mixture.whitened * gradient + mixture.whitened_momentum * momentum)
     return (
-        whitening.whiten(mixed, factors, rows, columns, layout)
-        + by_fast * (mixture.gradient_by_fast * gradient + mixture.momentum_by_fast * unbiased.momentum)
-        + mixture.gradient * unit_gradient
-        + mixture.momentum * unit_momentum
+        whitening.whiten(mixed, memory, layout)
+        + by_fast * (mixture.gradient_by_fast * gradient + mixture.momentum_by_fast * momentum)
+        + by_tensor * (mixture.gradient * gradient + mixture.momentum * momentum)
     )

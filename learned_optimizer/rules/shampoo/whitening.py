@@ -16,17 +16,16 @@ which its first steps grow fastest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import itertools
 
 from keras import ops
 
 from learned_optimizer.rules.adaptive.arithmetic import SMALLEST, root, running_mean
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY
-from learned_optimizer.rules.base import State, Tensor
+from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
+from learned_optimizer.rules.shampoo.memory import SIDES, Memory
 
-SIDES = ("row_pair", "column_pair")
 # After so many steps the roots are taken in each of them, and later in one of so many.
 EARLY, INTERVAL = 10, 10
 # From here on steps are counted in circles: a float32 has no 2²⁴ + 1, and the roots would never be due again. It is a
@@ -39,42 +38,14 @@ SMALLEST_PART = 1e-6
 POLYNOMIALS = ((3.4445, -4.775, 2.0315),) * 3 + ((1.875, -1.25, 0.375),) * 2
 
 
-class Factors(NamedTuple):
-    """The part of the state that whitens.
-
-    Attributes:
-        rows: L of each matrix, `[row pairs]`.
-        columns: R, `[column pairs]`.
-        row_roots: L^−½ − I, where L has a mean eigenvalue of 1, `[row pairs]`.
-        column_roots: R^−½ − I, `[column pairs]`.
-    """
-
-    rows: Tensor
-    columns: Tensor
-    row_roots: Tensor
-    column_roots: Tensor
-
-    @classmethod
-    def unpack(cls, state: State) -> Factors:
-        """The factors of a state whose last parts are those of `STATE_PARTS`."""
-        return cls(*(part[0] for part in state[-len(STATE_PARTS) :]))
-
-    def pack(self) -> State:
-        """The last parts of the state."""
-        return tuple(part[None] for part in self)
-
-
-STATE_PARTS: tuple[tuple[int, str], ...] = tuple((1, side) for side in SIDES) * 2
-
-
-def next_covariances(factors: Factors, gradient: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+def next_covariances(covariances: tuple[Tensor, Tensor], gradient: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """The next L and R of each matrix."""
     matrices = layout.matrices(gradient)
-    products = [[_times_own(matrix) for matrix in matrices], [_times_own(_transposed(matrix)) for matrix in matrices]]
     following = []
-    for unit, old, of_side in zip(SIDES, factors[:2], products, strict=True):
-        kept = [p for p, square in zip(of_side, layout.squares(old, unit), strict=True) if square is not None]
-        following.append(running_mean(old, layout.flat(kept), FACTORED_DECAY) if kept else old)
+    for unit, old in zip(SIDES, covariances, strict=True):
+        each = zip(matrices, layout.squares(old, unit), strict=True)
+        products = [None if square is None else _product(matrix, unit) for matrix, square in each]
+        following.append(running_mean(old, layout.flat(products), FACTORED_DECAY))
     return following[0], following[1]
 
 
@@ -92,40 +63,39 @@ def is_due(count: Tensor) -> Tensor:
     return ops.logical_and(most > 0, ops.logical_or(most <= EARLY, ops.mod(most, INTERVAL) < 0.5))
 
 
-def roots(factors: Factors, log_damping: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+def roots(covariances: tuple[Tensor, Tensor], log_damping: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """L^−½ − I and R^−½ − I of each matrix."""
-    squares = [
-        (unit, square)
-        for unit, covariances in zip(SIDES, factors[:2], strict=True)
-        for square in layout.squares(ops.stop_gradient(covariances), unit)
-        if square is not None
+    squares: list[Tensor] = [
+        square
+        for unit, each in zip(SIDES, covariances, strict=True)
+        for square in layout.squares(ops.stop_gradient(each), unit)
     ]
     # Those of one side are taken at once, for a program with the iteration of each takes long to compile.
-    by_side: dict[int, Iterator[Tensor]] = {}
-    for side in sorted({square.shape[-1] for _, square in squares}):
-        together = ops.stack([square for _, square in squares if square.shape[-1] == side])
-        by_side[side] = iter(ops.unstack(_inverse_root(together, ops.exp(log_damping))))
-    each = [(unit, next(by_side[square.shape[-1]])) for unit, square in squares]
-    rows, columns = ([found for of_unit, found in each if of_unit == unit] for unit in SIDES)
-    return layout.flat(rows), layout.flat(columns)
+    found: list[Tensor | None] = [None] * len(squares)
+    for side in sorted({square.shape[-1] for square in squares if square is not None}):
+        of_side = [n for n, square in enumerate(squares) if square is not None and square.shape[-1] == side]
+        together = _inverse_root(ops.concatenate([squares[n] for n in of_side]), ops.exp(log_damping))
+        counts = [squares[n].shape[0] for n in of_side]
+        for n, stop, count in zip(of_side, itertools.accumulate(counts), counts, strict=True):
+            found[n] = together[stop - count : stop]
+    half = len(found) // 2
+    return layout.flat(found[:half]), layout.flat(found[half:])
 
 
-def whiten(direction: Tensor, factors: Factors, rows: Tensor, columns: Tensor, layout: Layout) -> Tensor:
+def whiten(direction: Tensor, memory: Memory, layout: Layout) -> Tensor:
     """Whitens a gradient, or a mean of them, over both sides; its root mean square stays about what it is.
 
     Args:
         direction: The gradient, or the mean, `[num_coordinates]`.
-        factors: The factors.
-        rows: Running means of the squares of each row, `[rows]`.
-        columns: The same of each column, `[columns]`.
+        memory: The state, of which the roots are used, and the squares of rows and columns where there are none.
         layout: The layout of the tensors.
     """
     each = zip(
         layout.matrices(direction),
-        layout.squares(factors.row_roots, SIDES[0]),
-        layout.squares(factors.column_roots, SIDES[1]),
-        layout.parts(rows, "row"),
-        layout.parts(columns, "column"),
+        layout.squares(memory.row_roots, SIDES[0]),
+        layout.squares(memory.column_roots, SIDES[1]),
+        layout.parts(memory.rows, "row"),
+        layout.parts(memory.columns, "column"),
         strict=True,
     )
     found = []
@@ -159,10 +129,8 @@ def _inverse_root(square: Tensor, damping: Tensor) -> Tensor:
     return inverse - identity
 
 
-def _times_own(matrix: Tensor) -> Tensor:
-    """M Mᵀ / columns."""
-    return ops.matmul(matrix, _transposed(matrix)) / matrix.shape[-1]
-
-
-def _transposed(matrix: Tensor) -> Tensor:
-    return ops.swapaxes(matrix, -1, -2)
+def _product(matrix: Tensor, unit: str) -> Tensor:
+    """M Mᵀ / columns for pairs of rows, Mᵀ M / rows for pairs of columns."""
+    transposed = ops.swapaxes(matrix, -1, -2)
+    left, right = (matrix, transposed) if unit == "row_pair" else (transposed, matrix)
+    return ops.matmul(left, right) / left.shape[-1]
