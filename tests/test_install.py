@@ -119,7 +119,7 @@ def test_a_command_says_which_extra_it_needs():
     done = subprocess.run(
         [sys.executable, "-c", start, "--problem=quadratic"], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "pandas" in done.stderr
     assert "pip install 'learned-optimizer[meta-training]'" in done.stderr
     assert "Traceback" not in done.stderr
