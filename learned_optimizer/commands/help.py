@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,11 @@ class HelpPage:
 def _entry(flag: flags.Flag, width: int) -> str:
     """A flag with its description, the values that it may have, and its default."""
     name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-    parts = [flag.help]
+    # Without what absl adds before and after.
+    described = re.sub(r"^<[^>]*>: ", "", flag.help).partition(";\n")[0].removesuffix(".")
+    parts = [f"{described}."]
+    if isinstance(flag, flags.MultiFlag):
+        parts.append("It may be given several times.")
     if choices := getattr(flag.parser, "enum_values", None):
         parts.append(f"One of {', '.join(choices)}.")
     if flag.default not in (None, False):
