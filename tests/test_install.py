@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "learned_optimizer"
 # What the plain installation serves.
 LIGHT = ("__init__.py", "black_box", "files.py", "optimizer", "presets", "rules")
-# For the plot of a result alone, and modules that nothing else imports.
-IF_WANTED = {"matplotlib"}
-OTHERS = ("keras-tuner", "optuna", "comparison")
+# For the plot of a result and presets of the Hub alone, and modules that nothing else imports.
+IF_WANTED = {"matplotlib", "huggingface_hub"}
+OTHERS = ("keras-tuner", "optuna", "comparison", "hub")
 ADAPTERS = {"keras_tuner.py", "optuna.py"}
 BACKENDS = {"tensorflow", "jax", "torch"}
 DISTRIBUTIONS = {
@@ -30,8 +30,8 @@ DISTRIBUTIONS = {
 
 # Keras itself imports absl.logging.
 BLOCKED = (
-    "absl.app", "importlib_resources", "matplotlib", "pandas", "sklearn", "tensorboard", "tensorflow",
-    "tensorflow_datasets", "tqdm",
+    "absl.app", "huggingface_hub", "importlib_resources", "matplotlib", "pandas", "sklearn", "tensorboard",
+    "tensorflow", "tensorflow_datasets", "tqdm",
 )  # fmt: skip
 USE = f"""
 import sys

@@ -18,8 +18,9 @@ from absl import flags
 
 from learned_optimizer import backend, extensions, presets
 from learned_optimizer.commands import problem_flags
-from learned_optimizer.commands.entry import LARGEST_COUNT, command_line, program, reporting, run
+from learned_optimizer.commands.entry import LARGEST_COUNT, CommandError, command_line, program, reporting, run
 from learned_optimizer.commands.help import HelpPage
+from learned_optimizer.presets.hub import is_on_hub
 from learned_optimizer.presets.library import locate_all
 from learned_optimizer.presets.preset import Preset, PresetError
 from learned_optimizer.problems.by_name import is_outside
@@ -125,6 +126,8 @@ def _results(values: flags.FlagValues) -> tuple[pd.DataFrame, Mapping[str, Tuned
     """The summary of the comparison, what was tuned, and the directory in which all of it is."""
     own = values.problem if values.problem in presets.names() else presets.DEFAULT
     optimizers = values.optimizers or [own, "adam", "sgd", "nag", "rmsprop"]
+    if values.update_card and (shared := [name for name in optimizers if is_on_hub(name)]):
+        raise CommandError(f"--update_card cannot write cards on the Hugging Face Hub. Received: {', '.join(shared)}")
     out = Path(values.out or f"results/{re.sub(r'[^A-Za-z0-9._-]+', '-', values.problem)}")
     comparison = _compare(values, optimizers, out)
     table, summary = _write(values, comparison, optimizers, out)
