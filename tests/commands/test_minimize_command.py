@@ -2,12 +2,16 @@
 
 import json
 import re
+import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from process import finish, start
 
-from learned_optimizer.black_box import Choice, Float, Integer, minimize
+from learned_optimizer.black_box import Choice, Evaluation, Float, Integer, minimize
+from learned_optimizer.black_box.log import Log, LogError
 from learned_optimizer.commands import minimize as module
 from learned_optimizer.commands.space_flags import parse_space
 
@@ -160,3 +164,42 @@ def test_it_refuses(arguments, message, here, call):
     assert re.search(message, last), last
     # A search that could not begin is in nobody's way.
     assert (here / "minimize.jsonl").exists() == ("evaluations failed" in last)
+
+
+def test_a_log_is_read_as_what_it_was_or_refused(tmp_path):
+    log = Log.begun(tmp_path / "log.jsonl", {"seed": 0})
+    for number in range(3):
+        log.append(Evaluation({"x": number / 3}, number * 1.5 if number else np.nan))
+    content = log.path.read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[generator.integers(len(content))] = generator.integers(256)
+        log.path.write_bytes(damaged[: generator.integers(len(content)) if generator.random() < 0.3 else None])
+        try:
+            found = Log.resumed(log.path)
+        except LogError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(log.path) in str(error)
+        else:
+            assert all(isinstance(value, float) for _, value in found.evaluations) and len(found.evaluations) <= 3
+    assert 100 < refused < 300
+    log.path.write_bytes(content)
+    assert [value for _, value in Log.resumed(log.path).evaluations[1:]] == [1.5, 3.0]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_and_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = "learned_optimizer_commands.py"
+    process = start(script, "minimize", "--command=sleep 0.2; echo {x}", "--float=x:0:1", "--num_evaluations=500")
+    assert process.stderr.readline() == "1/500: 0.5, best 0.5, at x=0.5\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and not out
+    assert err.splitlines()[-1] == f"{PROGRAM}: stopped. --resume goes on from the values in --log."
+    known = len(Path("minimize.jsonl").read_text().splitlines()) - 1
+    assert 1 <= known < 500
+    out, _ = finish(start(script, "minimize", "--resume", f"--num_evaluations={known + 1}", "--json"))
+    assert len(json.loads(out)["evaluations"]) == known + 1
