@@ -69,7 +69,7 @@ def _entry(flag: flags.Flag, width: int) -> str:
         parts.append("It may be given several times.")
     if choices := getattr(flag.parser, "enum_values", None):
         parts.append(f"One of {', '.join(choices)}.")
-    if flag.default not in (None, False):
+    if flag.default is not None and flag.default is not False:
         default = flag.default if not isinstance(flag.default, list) else ",".join(flag.default)
         parts.append(f"Default: {str(default).lower() if flag.boolean else default}.")
     return textwrap.fill(
