@@ -1,6 +1,9 @@
 # make demo: install, meta-train an optimizer, compare it with tuned ones. make test: install, check, test.
 # make test-slow: whole experiments, benchmarks, notebooks and measurements of the how-to pages, on small settings.
 # make test-backends: all that runs on JAX, and LearnedOptimizer on PyTorch, which is installed for it.
+# make test-nightly: LearnedOptimizer, rules and presets on the Keras of last night, in an environment of its own.
+# make wheel: build the wheel into dist, install it with JAX alone into an empty environment, and use it there.
+# make lint, also called check: style and types. make format: mend the style. make bench: the benchmarks, half an hour.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +12,10 @@ INSTALLED := $(VENV)/.installed
 # finite differences.
 ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradient.py
 
-.PHONY: demo test test-slow test-backends check clean
+NIGHTLY := .venv-nightly
+EMPTY := dist/empty
+
+.PHONY: demo test test-slow test-backends test-nightly check lint format bench wheel clean
 
 $(INSTALLED): setup.cfg pyproject.toml
 	@echo "Installing into $(VENV): about a minute, several hundred megabytes."
@@ -27,10 +33,28 @@ demo: $(INSTALLED)
 	@echo
 	@echo "The optimizer is in demo/run, its comparison in demo/results: look at demo/results/curves.png"
 
-check: $(INSTALLED)
+check lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+wheel:
+	rm -rf build dist
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv $(EMPTY)
+	$(EMPTY)/bin/pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[jax]"
+	KERAS_BACKEND=jax $(EMPTY)/bin/python -W ignore tests/installed_program.py dist/model.keras
+	$(EMPTY)/bin/learned-optimizer --version
+	$(EMPTY)/bin/learned-optimizer report results/mnist --out=dist/report.html
+	KERAS_BACKEND=jax $(EMPTY)/bin/learned-optimizer minimize --command='echo {x}' --float=x:0:1 --num_evaluations=3 \
+	    --log=dist/minimize.jsonl
 
 test: check
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
@@ -45,5 +69,14 @@ test-backends: $(INSTALLED)
 	$(BIN)/python -m pytest tests/optimizer/test_processes.py -k backends
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m every_backend
 
+# The package keras-nightly takes the place of keras, so that both cannot be installed.
+test-nightly:
+	rm -rf $(NIGHTLY)
+	$(PYTHON) -m venv $(NIGHTLY)
+	$(NIGHTLY)/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(NIGHTLY)/bin/pip uninstall --quiet --yes keras
+	$(NIGHTLY)/bin/pip install --quiet --disable-pip-version-check --pre keras-nightly
+	$(NIGHTLY)/bin/python -m pytest --numprocesses=2 --dist=worksteal tests/optimizer tests/presets tests/rules
+
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info
+	rm -rf $(VENV) $(NIGHTLY) demo build dist *.egg-info

@@ -1,13 +1,26 @@
-"""The commands `learned-optimizer-train`, `-evaluate` and `-report`; train.py and evaluate.py are the first two.
+"""The command `learned-optimizer`: train, evaluate, minimize and report; train.py and evaluate.py are the first two.
 
-They stand beside the package, which imports TensorFlow, so that its start-up notes can be kept from the terminal.
+It stands beside the package, which imports Keras, so that a command that only reads files need not wait for it, and so
+that TensorFlow's start-up notes can be kept from the terminal.
 """
 
 import contextlib
+import importlib.metadata
+import importlib.util
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
+
+PROGRAM = "learned-optimizer"
+USAGE = f"""\
+usage: {PROGRAM} COMMAND [--flag=value …]
+
+  train     meta-train an optimizer on a problem, or go on with a run
+  evaluate  compare optimizers on a problem
+  minimize  look for the minimum of an expensive function that has no gradient
+  report    write a page on a run or a comparison
+
+{PROGRAM} COMMAND --help lists the flags of a command, {PROGRAM} --version says which version it is."""
 
 
 @contextlib.contextmanager
@@ -39,7 +52,8 @@ def naming_the_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise SystemExit(f"{error}. The commands need: pip install 'learned-optimizer[meta-training]'") from error
+        print(f"{error}. The commands need: pip install 'learned-optimizer[meta-training]'", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 @naming_the_extra()
@@ -58,7 +72,42 @@ def evaluate() -> None:
     command()
 
 
+def minimize() -> None:
+    """Looks for the minimum of a function without a gradient."""
+    with quiet_start():
+        from learned_optimizer.commands.minimize import command
+    command()
+
+
 def report() -> None:
     """Writes a page on a run or a comparison."""
-    # As a process of its own, since the package imports Keras in this one.
-    raise SystemExit(subprocess.call([sys.executable, "-m", "learned_optimizer.report", *sys.argv[1:]]))
+    # The package without what is in its __init__.py, which imports Keras: of its modules these only read files.
+    spec = importlib.util.find_spec("learned_optimizer")
+    assert spec is not None
+    sys.modules.setdefault("learned_optimizer", importlib.util.module_from_spec(spec))
+    from learned_optimizer.commands.report import command
+
+    command()
+
+
+COMMANDS = {"train": train, "evaluate": evaluate, "minimize": minimize, "report": report}
+
+
+def main() -> None:
+    """Runs the command that the first argument names."""
+    name = sys.argv[1] if sys.argv[1:] else None
+    if name in COMMANDS:
+        # Messages, and what a run records, name the command as it is typed.
+        sys.argv[:2] = [f"{PROGRAM} {name}"]
+        COMMANDS[name]()
+    elif name in ("--help", "-h", "help"):
+        print(USAGE)
+    elif name == "--version":
+        print(f"{PROGRAM} {importlib.metadata.version(PROGRAM)}")
+    else:
+        print(USAGE if name is None else f"{PROGRAM}: no command is called {name!r}.\n\n{USAGE}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -136,7 +136,7 @@ def meta_train(name: str, training: Mapping[str, Path], runs: Path, smoke: bool,
         run, flags = run / f"seed-{seed}", [*flags, f"--seed={seed}"]
     initial = from_file(training[name]).settings["initial_preset"]
     if initial in training and initial not in presets.names():
-        flags.append(f"--initial_preset={meta_train(initial, training, runs, smoke, seed)}")
+        flags.append(f"--rule={meta_train(initial, training, runs, smoke, seed)}")
     if (run / CONFIG).exists():
         run_command("train", ["--resume", f"--run_dir={run}"])
     else:

@@ -8,12 +8,18 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterator
+from typing import NoReturn
 
 from absl import app, flags, logging
+
+from learned_optimizer.commands.help import HelpPage
 
 PACKAGE = "learned_optimizer"
 # What every flag that is a size or a count is at most: more than anyone waits for, and few enough to be multiplied.
 LARGEST_COUNT = 1_000_000
+# Of a command that was mistyped, or has found something to mend; and of one that Ctrl-C has ended.
+REFUSED, INTERRUPTED = 2, 130
+HELP_FLAGS = ("--help", "-help", "-h", "-?", "--helpshort")
 
 
 class CommandError(Exception):
@@ -29,34 +35,46 @@ def reporting(*errors: type[Exception]) -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
+def program() -> str:
+    """The command as it was typed, without its folder: `train.py`, or `learned-optimizer train`."""
+    return os.path.basename(sys.argv[0])
+
+
+def other_program(name: str) -> str:
+    """Another command as it is typed beside this one: `evaluate.py`, or `learned-optimizer evaluate`."""
+    return f"{name}.py" if program().endswith(".py") else f"learned-optimizer {name}"
+
+
 def command_line(values: flags.FlagValues, omit: Collection[str]) -> str:
     """The command as it can be typed again anywhere: the flags that were given, but for some that name local paths."""
-    program = os.path.basename(sys.argv[0])
     given = [
         argument
         for flag in values.get_key_flags_for_module(sys.argv[0])
         if flag.present and flag.name not in omit
         for argument in flag.serialize().splitlines()
     ]
-    return shlex.join([program, *given])
+    return shlex.join([*program().split(" "), *given])
 
 
-def run(main: Callable[[], None], define_flags: Callable[[], None], usage: str | None = None) -> None:
+def run(main: Callable[[], None], define_flags: Callable[[], None], page: HelpPage | None = None) -> None:
     """Parses the command line and calls `main`; a `CommandError` is printed as one line, with exit status 2.
 
     Args:
         main: Called once the flags are parsed.
         define_flags: Called first, to define them.
-        usage: Text that is printed, with exit status 2, where no flag is given: no long work is begun by a slip.
+        page: The help. Its beginning is printed, with exit status 2, where no flag is given: no long work is begun by a
+            slip.
     """
-    if usage and not sys.argv[1:]:
-        print(usage, file=sys.stderr)
-        sys.exit(2)
-    run_on_names(lambda names: _without_names(main, names), define_flags)
+    run_on_names(lambda names: _without_names(main, names), define_flags, page)
 
 
-def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], None]) -> None:
-    """The same for a command that takes names beside its flags, and says itself what it needs."""
+def run_on_names(
+    main: Callable[[list[str]], None], define_flags: Callable[[], None], page: HelpPage | None = None
+) -> None:
+    """The same for a command that takes names beside its flags."""
+    if page and not sys.argv[1:]:
+        print(page.beginning(program()), file=sys.stderr)
+        sys.exit(REFUSED)
     define_flags()
     own = (PACKAGE, define_flags.__module__.partition(".")[0])
     for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
@@ -66,7 +84,6 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
                 flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
     def call(arguments: list[str]) -> None:
-        program = os.path.basename(arguments[0])
         # TensorFlow Datasets logs its searches.
         logging.set_verbosity(logging.WARNING)
         if "keras" in sys.modules:  # It is not where a command only reads files.
@@ -77,19 +94,22 @@ def run_on_names(main: Callable[[list[str]], None], define_flags: Callable[[], N
             _check_finite(own)
             main(arguments[1:])
         except CommandError as error:
-            print(f"{program}: {error}", file=sys.stderr)
-            sys.exit(2)
+            _end(str(error))
+        except KeyboardInterrupt:
+            _end(f"stopped. {page.after_a_stop if page else ''}".rstrip(), INTERRUPTED)
         except Exception as error:
             if not _is_out_of_memory(error):
                 raise
-            print(
-                f"{program}: there is not enough memory. Take smaller problems, minibatches or networks, or fewer "
-                "episodes at once.",
-                file=sys.stderr,
+            _end(
+                "there is not enough memory. Take smaller problems, minibatches or networks, or fewer episodes at once."
             )
-            sys.exit(2)
 
-    app.run(call, flags_parser=_parse)
+    app.run(call, flags_parser=lambda arguments: _parse(arguments, page))
+
+
+def _end(message: str, status: int = REFUSED) -> NoReturn:
+    print(f"{program()}: {message}", file=sys.stderr)
+    sys.exit(status)
 
 
 def _check_finite(modules: tuple[str, ...]) -> None:
@@ -112,13 +132,14 @@ def _without_names(main: Callable[[], None], names: list[str]) -> None:
     main()
 
 
-def _parse(arguments: list[str]) -> list[str]:
-    program = os.path.basename(arguments[0])
+def _parse(arguments: list[str], page: HelpPage | None) -> list[str]:
+    if page and not set(HELP_FLAGS).isdisjoint(arguments[1:]):
+        print(page.text(program(), flags.FLAGS))
+        sys.exit(0)
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:
-        print(f"{program}: {error}. {program} --help lists all flags.", file=sys.stderr)
-        sys.exit(2)
+        _end(f"{error}. {program()} --help lists all flags.")
     except SystemExit:
-        # Of --help, after which absl exits as if something were wrong.
+        # Of absl's own help, after which it exits as if something were wrong.
         sys.exit(0)

@@ -10,6 +10,7 @@ from absl import flags
 
 from learned_optimizer.commands.entry import LARGEST_COUNT
 from learned_optimizer.problems.base import Problem
+from learned_optimizer.problems.by_name import is_outside, outside_problem
 from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
 from learned_optimizer.problems.neural_art import NeuralArt
@@ -36,6 +37,25 @@ CLASSIFIER_FLAGS = (
     "data_dir",
 )
 CONVOLUTIONAL_FLAGS = ("channels", "batch_normalization")
+# All flags, by what they are for.
+GROUPS = {
+    "the problem": ("problem", "data_dir", "split"),
+    "a problem that classifies images": (
+        "network",
+        "hidden_sizes",
+        "channels",
+        "activation",
+        "batch_normalization",
+        "batch_size",
+        "initialization",
+        "stddev",
+        "classes",
+        "examples",
+        "downscale",
+    ),
+    "--problem=quadratic": ("dimension", "functions", "distribution"),
+    "--problem=neural-art": ("image_size", "style", "features", "content"),
+}
 MOST_LAYERS, MOST_DIGITS = 100, len(str(LARGEST_COUNT))
 NETWORKS = {"mlp": MLPClassifier, "conv": ConvClassifier}
 
@@ -47,7 +67,7 @@ def define() -> None:
         "digits",
         "The problem to optimize: 'quadratic'; 'neural-art', the pixels of an image; or a network that classifies the "
         "images of 'digits' (inside scikit-learn), 'mnist', or any other data set of labelled images that TensorFlow "
-        "Datasets knows; or a task of a suite: "
+        "Datasets knows; or one that another package registers, or FILE.py:NAME; or a task of a suite: "
         f"{', '.join(TASKS)}.",
     )
     flags.DEFINE_enum(
@@ -107,9 +127,11 @@ def build(values: flags.FlagValues, **overrides: Any) -> Problem:
     if values.problem in MIXTURES:
         raise ValueError(f"--problem={values.problem} is a mixture to meta-train on. Optimizers are compared on one.")
     known = {"quadratic": QUADRATIC_FLAGS, "neural-art": ART_FLAGS} | dict.fromkeys(TASKS, TASK_FLAGS)
-    own = known.get(values.problem, CLASSIFIER_FLAGS)
+    own = TASK_FLAGS if is_outside(values.problem) else known.get(values.problem, CLASSIFIER_FLAGS)
     _refuse_others(values, own)
     options: dict[str, Any] = {name: values[name].value for name in own} | overrides
+    if is_outside(values.problem):
+        return outside_problem(values.problem, **options)
     if values.problem == "quadratic":
         return Quadratic(**options)
     if values.problem == "neural-art":
@@ -142,7 +164,7 @@ def given(values: flags.FlagValues, omit: Collection[str] = ()) -> str:
 
 def has_splits(values: flags.FlagValues) -> bool:
     """Whether the problem's data have a split for meta-training and tuning, and another for tests."""
-    return values.problem != "quadratic" and values.problem not in TASKS
+    return values.problem != "quadratic" and values.problem not in TASKS and not is_outside(values.problem)
 
 
 def _refuse_others(values: flags.FlagValues, own: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Writes a page on a run or a comparison: python -m learned_optimizer.report runs/mine."""
+"""Writes a page on a run or a comparison: learned-optimizer report runs/mine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from pathlib import Path
 from absl import flags
 
 from learned_optimizer.commands.entry import CommandError, reporting, run_on_names
+from learned_optimizer.commands.help import HelpPage
 from learned_optimizer.report import ReportError, write_report
+
+PAGE = HelpPage(
+    purpose="Writes a page on a run directory, or on a folder that evaluate has written: one HTML file.",
+    examples=("runs/mnist", "results/mnist --out=page.html"),
+    groups={"output": ("out",)},
+    arguments="FOLDER",
+)
 
 
 def define_flags() -> None:
@@ -29,4 +37,4 @@ def main(names: list[str]) -> None:
 
 def command() -> None:
     """The console script."""
-    run_on_names(main, define_flags)
+    run_on_names(main, define_flags, PAGE)

@@ -11,6 +11,7 @@ from absl import flags
 
 from learned_optimizer import presets
 from learned_optimizer.commands.entry import CommandError, reporting
+from learned_optimizer.rules.registry import is_rule
 
 # Flags that belong to one call of the command: a resumed run does not take them over.
 OWN_TO_A_CALL = ("run_dir", "resume", "max_minutes", "data_dir", "strategy", "debug_numerics")
@@ -49,12 +50,12 @@ def restore_flags(values: flags.FlagValues) -> dict[str, Any]:
             if from_file(values.config).sha256 != (record.get("config") or {}).get("sha256"):
                 raise ValueError(f"--config={values.config} contradicts the run: it was not begun with this text.")
         values["config"].present = 0
-    typed = values.initial_preset
+    typed = values.rule
     _take_over(values, record, directory / CONFIG)
     _check_config_file(values, record, directory)
     begun: dict[str, Any] = {"epochs": _parsed(values["epochs"], record["fit"]["epochs"], directory / CONFIG)}
-    if not values.config and values.initial_preset not in (None, typed) and not _is_shipped(values.initial_preset):
-        begun["initial_preset"] = _own_preset(values.initial_preset, directory)
+    if not values.config and values.rule not in (None, typed) and not _is_known(values.rule):
+        begun["initial_preset"] = _own_preset(values.rule, directory)
     return begun
 
 
@@ -118,8 +119,9 @@ def _check_config_file(values: flags.FlagValues, record: Mapping[str, Any], dire
             raise CommandError(f"{path} is not the file that the run was begun with: its SHA-256 is another.")
 
 
-def _is_shipped(name: str) -> bool:
-    return name in (*presets.names(), *presets.names(black_box=True))
+def _is_known(name: str) -> bool:
+    """Whether it names a rule, or a shipped preset: what does not lie in a folder."""
+    return is_rule(name) or name in (*presets.names(), *presets.names(black_box=True))
 
 
 def _own_preset(name: str, directory: Path) -> str:
@@ -129,6 +131,6 @@ def _own_preset(name: str, directory: Path) -> str:
     if not (directory / BEST).exists():
         raise CommandError(
             f"The run in {directory} was begun from the preset {name[:200]}, which is not in its directory. Add "
-            f"--initial_preset={name[:200]} if you trust it."
+            f"--rule={name[:200]} if you trust it."
         )
     return str(directory / BEST)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from learned_optimizer.commands.entry import LARGEST_COUNT, CommandError, command_line, reporting, run
+from learned_optimizer.commands.entry import (
+    LARGEST_COUNT,
+    CommandError,
+    command_line,
+    other_program,
+    program,
+    reporting,
+    run,
+)
+from learned_optimizer.commands.help import HelpPage
 from learned_optimizer.commands.problem_flags import parse_sizes
 from learned_optimizer.commands.resumption import restore_flags
 from learned_optimizer.provenance import commit
@@ -18,16 +27,23 @@ if TYPE_CHECKING:
     from learned_optimizer.meta_training.configuration import Configuration
     from learned_optimizer.meta_training.trainer import MetaTrainer
 
-USAGE = """\
-train.py meta-trains an optimizer on a problem, which takes from minutes to hours. Say on which one, for example:
-
-  train.py --problem=digits --epochs=6 --run_dir=runs/digits
-  train.py --config=experiments/configs/mnist-start.py --seed=1 --run_dir=runs/mnist
-  train.py --resume --run_dir=runs/mnist
-
-train.py --help lists all flags."""
+PAGE = HelpPage(
+    purpose="Meta-trains an optimizer on a problem, which takes from minutes to hours. What a configuration file says "
+    "can be anything that MetaTrainer takes; without one, a problem by its name has the defaults of everything else.",
+    examples=(
+        "--problem=digits --epochs=6 --run_dir=runs/digits",
+        "--config=experiments/configs/mnist-start.py --seed=1 --run_dir=runs/mnist",
+        "--resume --run_dir=runs/mnist",
+    ),
+    groups={
+        "what is meta-trained, and on what": ("config", "problem", "rule", "learning_rate"),
+        "how long; these override a configuration file": ("epochs", "rounds_per_epoch", "episodes", "episode_length"),
+        "this call": ("run_dir", "resume", "max_minutes", "seed", "data_dir", "strategy", "debug_numerics"),
+    },
+    after_a_stop="If the run's directory was made, --resume goes on with it.",
+)
 # Flags of a run without --config, whose file says the same in its own way.
-WITHOUT_CONFIG = ("problem", "rule", "learning_rate")
+WITHOUT_CONFIG = ("problem", "learning_rate")
 
 
 def define_flags() -> None:
@@ -44,8 +60,12 @@ def define_flags() -> None:
         "Name of the problem, without --config: 'digits', the default; 'quadratic', 'neural-art', 'small-tasks' (a "
         "mixture), an image data set of TensorFlow Datasets, or a task of a suite.",
     )
-    flags.DEFINE_enum("rule", None, list(RULES), "Update rule, without --config; default: CoordinatewiseLSTM.")
-    flags.DEFINE_string("initial_preset", None, "Preset, by name or folder, whose rule and φ are started from.")
+    flags.DEFINE_string(
+        "rule",
+        None,
+        f"Update rule: {', '.join(RULES)}, or the name under which another package registers one; or a preset, by name "
+        "or folder, whose rule and φ are started from, also with --config. Default: CoordinatewiseLSTM, or the file's.",
+    )
     flags.DEFINE_list(
         "episode_length",
         None,
@@ -78,7 +98,6 @@ def define_flags() -> None:
         False,
         "Stop at the first meta-gradient that is not finite, and name the episode, step and operation it comes from.",
     )
-    flags.DEFINE_string("description", None, "One line for the card; default: the name of the problem or file.")
 
 
 def main() -> None:
@@ -91,6 +110,7 @@ def main() -> None:
     from learned_optimizer.meta_training.workers import WorkerLostError, join
     from learned_optimizer.presets.preset import PresetError
     from learned_optimizer.problems.data import DatasetUnavailableError
+    from learned_optimizer.rules.registry import is_rule
 
     with reporting(ValueError, OSError, RuntimeError):
         workers = join(values.strategy)
@@ -98,7 +118,11 @@ def main() -> None:
     begun = restore_flags(values) if values.resume else {}
     with reporting(ValueError, OSError, DatasetUnavailableError):
         configuration = _configuration(values)
-        given: dict[str, Any] = {name: values[name].value for name in SETTINGS if values[name].value is not None}
+        given: dict[str, Any] = {
+            name: values[name].value for name in SETTINGS if name in values and values[name].value is not None
+        }
+        if values.rule and not is_rule(values.rule):
+            given["initial_preset"] = values.rule if values.resume else _checked_preset(values.rule)
         if "episode_length" in given:
             given["episode_length"] = parse_sizes("episode_length", given["episode_length"], least=1)
         settings = {**configuration.settings, **given}
@@ -142,14 +166,29 @@ def _configuration(values: flags.FlagValues) -> Configuration:
     from learned_optimizer.meta_training.config_file import from_file
     from learned_optimizer.meta_training.configuration import from_names
     from learned_optimizer.meta_training.run import CONFIG_FILE
+    from learned_optimizer.rules.registry import is_rule
 
+    rule = values.rule if values.rule and is_rule(values.rule) else None
     if not values.config:
-        return from_names(values.problem or "digits", values.rule, values.learning_rate)
-    for name in WITHOUT_CONFIG:
+        return from_names(values.problem or "digits", rule, values.learning_rate)
+    for name in (*WITHOUT_CONFIG, *(["rule"] if rule else [])):
         if values[name].present:
             raise ValueError(f"--{name} is decided by --config={values.config}. Received: {values[name].value}")
     path = Path(values.run_dir, CONFIG_FILE) if values.resume else values.config
     return from_file(path, source=values.config)
+
+
+def _checked_preset(name: str) -> str:
+    """The name or the folder of a preset to start from, if there is such a preset."""
+    from learned_optimizer.presets.library import locate
+    from learned_optimizer.presets.preset import PresetError
+    from learned_optimizer.rules.registry import RULES
+
+    try:
+        locate(name)
+    except PresetError as error:
+        raise ValueError(f"--rule must be a rule, of {', '.join(RULES)}, or a preset. {error}") from error
+    return name
 
 
 def _check_memory(trainer: MetaTrainer) -> None:
@@ -169,11 +208,11 @@ def _report(trainer: MetaTrainer, rounds: int, run_dir: Path, problem: str | Non
     best = f"; best {trainer.monitor} {trainer.best:.4g}" if trainer.history else ", before the first validation"
     print(f"{'Finished' if done else 'Stopped'} after {trainer.seconds / 60:.1f} minutes of meta-training{best}.")
     if not done:
-        print(f"Go on:      train.py --resume --run_dir={run_dir}")
+        print(f"Go on:      {program()} --resume --run_dir={run_dir}")
     # Of a file or a mixture no name says the problem to compare on.
     compared = "NAME" if problem is None or problem in MIXTURES else problem
     print(
-        f"Compare it: evaluate.py --problem={compared} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
+        f"Compare it: {other_program('evaluate')} --problem={compared} --optimizers={run_dir},adam,sgd,nag,rmsprop\n"
         f"Use it:     LearnedOptimizer('{run_dir}')"
     )
 
@@ -190,4 +229,4 @@ def _flag_values(values: flags.FlagValues) -> dict[str, Any]:
 
 def command() -> None:
     """The console script."""
-    run(main, define_flags, USAGE)
+    run(main, define_flags, PAGE)

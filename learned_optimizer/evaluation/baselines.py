@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from learned_optimizer import extensions
 from learned_optimizer.optimizer import LearnedOptimizer
 from learned_optimizer.rules.handmade import Prodigy, ScheduleFree
 
@@ -92,6 +93,25 @@ _TABLE = (
     Baseline("adamw-cosine", "AdamW, cosine", lambda: keras.optimizers.AdamW(), TOLD, (-5, 0), cosine),
 )
 BASELINES: dict[str, Baseline] = {baseline.name: baseline for baseline in _TABLE}
+
+
+def find_baseline(name: str) -> Baseline | None:
+    """The baseline of that name, if there is one: of `BASELINES`, of another package, or of a file, `mine.py:name`.
+
+    Raises:
+        ExtensionError: If another package or a file has something else under that name, or it cannot be loaded.
+    """
+    if name in BASELINES:
+        return BASELINES[name]
+    if extensions.is_in_file(name):
+        found = extensions.named_object(name)
+    elif extensions.is_registered(extensions.BASELINES, name):
+        found = extensions.registered(extensions.BASELINES, name)
+    else:
+        return None
+    if not isinstance(found, Baseline):
+        raise extensions.ExtensionError(f"{name} must be a Baseline. Received: {found!r:.200}")
+    return found
 
 
 @functools.cache

@@ -107,10 +107,10 @@ def compare(
 
     Args:
         problem: The problem that baselines are tuned on.
-        optimizers: The optimizers, or a mapping that gives each a label: the name of a baseline of `BASELINES`; the
-            name or the folder of a preset; a `Preset`; a `Baseline` of one's own; or a function without arguments that
-            gives a new Keras optimizer, which needs a label. Baselines keep their own. The φ of a folder of several
-            runs, such as of several seeds, take the test episodes in turn.
+        optimizers: The optimizers, or a mapping that gives each a label: the name of a baseline (see `find_baseline`);
+            the name or the folder of a preset; a `Preset`; a `Baseline` of one's own; or a function without arguments
+            that gives a new Keras optimizer, which needs a label. Baselines keep their own. The φ of a folder of
+            several runs, such as of several seeds, take the test episodes in turn.
         test_problem: The problem that test episodes are drawn from; `problem`, with other seeds, if none is given.
         num_steps: Steps of an episode.
         tuning_episodes: Episodes for each rate.

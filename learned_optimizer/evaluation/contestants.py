@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 import keras
 
-from learned_optimizer.evaluation.baselines import BASELINES, RATES_PER_DECADE, Baseline
+from learned_optimizer import extensions
+from learned_optimizer.evaluation.baselines import BASELINES, RATES_PER_DECADE, Baseline, find_baseline
 from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.evaluation.tuning import MAX_DECADES
 from learned_optimizer.optimizer import LearnedOptimizer
@@ -72,8 +73,8 @@ def contestants_of(optimizers: Sequence[Optimizer] | Mapping[str, Optimizer]) ->
 
 
 def _contestant(optimizer: Optimizer, label: str | None) -> Contestant:
-    if isinstance(optimizer, str) and optimizer in BASELINES:
-        optimizer = BASELINES[optimizer]
+    if isinstance(optimizer, str):
+        optimizer = find_baseline(optimizer) or optimizer
     if isinstance(optimizer, Baseline):
         return Contestant(optimizer.label, [optimizer.make], optimizer)
     if isinstance(optimizer, Preset):
@@ -83,7 +84,9 @@ def _contestant(optimizer: Optimizer, label: str | None) -> Contestant:
         try:
             folders = locate_all(optimizer)
         except PresetError as error:
-            raise PresetError(f"{error} Baselines are {', '.join(BASELINES)}.") from error
+            raise PresetError(
+                f"{error} Baselines are {', '.join([*BASELINES, *extensions.names(extensions.BASELINES)])}."
+            ) from error
         return Contestant(label or str(optimizer), [functools.partial(LearnedOptimizer, folder) for folder in folders])
     if isinstance(optimizer, keras.optimizers.Optimizer) or not callable(optimizer):
         raise ValueError(

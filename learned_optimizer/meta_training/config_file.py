@@ -24,11 +24,11 @@ from __future__ import annotations
 
 import inspect
 import runpy
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from learned_optimizer.extensions import failure
 from learned_optimizer.files import check_file
 from learned_optimizer.meta_training.configuration import SETTINGS, TRAINER_SETTINGS, Configuration
 from learned_optimizer.meta_training.curriculum import Curriculum
@@ -65,7 +65,7 @@ def from_file(path: str | Path, source: str | None = None) -> Configuration:
         text = path.read_text(encoding="utf-8")
         values = runpy.run_path(str(path))
     except Exception as error:
-        raise ConfigFileError(f"Expected {EXPECTED}. Found: {_failure(path, error)}") from error
+        raise ConfigFileError(f"Expected {EXPECTED}. Found: {failure(path, error)}") from error
     names = [name for name in values if not name.startswith("_")]
     function = values.get(FUNCTION)
     if not inspect.isfunction(function):
@@ -84,7 +84,7 @@ def from_file(path: str | Path, source: str | None = None) -> Configuration:
         except DatasetUnavailableError:
             raise
         except Exception as error:
-            raise ConfigFileError(_failure(path, error)) from error
+            raise ConfigFileError(failure(path, error)) from error
         _check(path, returned)
         if effective["initial_preset"] and "initial_preset" not in wanted:
             return {**returned, "rule": load(effective["initial_preset"])}
@@ -125,14 +125,3 @@ def _check(path: Path, returned: Any) -> None:
         raise ConfigFileError(
             f"{path}: `{FUNCTION}` must return a `problem`. Received: {', '.join(returned) or 'nothing'}"
         )
-
-
-def _failure(path: Path, error: Exception) -> str:
-    """What went wrong in the file, and in which line of it, in one line."""
-    if isinstance(error, FileNotFoundError) and not path.exists():
-        return f"no file {path}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    line, message = (lines or [None])[-1], str(error)
-    if isinstance(error, SyntaxError):
-        line, message = error.lineno, error.msg
-    return f"{path}{f', line {line}' if line else ''}: {type(error).__name__}: {' '.join(message.split())}"

@@ -16,7 +16,7 @@ from learned_optimizer.meta_training.trainer import MetaTrainer
 from learned_optimizer.presets.library import load
 from learned_optimizer.problems.by_name import make_problems
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
-from learned_optimizer.rules.registry import RULES
+from learned_optimizer.rules.registry import rule_class
 
 # The plain values of a configuration, each of which a flag of train.py overrides, and their defaults.
 SETTINGS: dict[str, Any] = {
@@ -83,7 +83,7 @@ def from_names(problem: str = "digits", rule: str | None = None, learning_rate: 
 
     Args:
         problem: Name of the problem; see `make_problems`.
-        rule: Name of the rule, one of `RULES`; the paper's LSTM if none is given.
+        rule: Name of the rule; see `rule_class`. The paper's LSTM if none is given.
         learning_rate: Initial learning rate of Adam on φ; 0.01 if none is given.
     """
 
@@ -106,4 +106,4 @@ def _initial_rule(problem: str, rule: str | None, initial_preset: str | None) ->
     if rule in (None, CoordinatewiseLSTM.__name__):
         # As in the paper, whose quadratics go without preprocessing.
         return CoordinatewiseLSTM(preprocessing="none" if problem == "quadratic" else "log_and_sign")
-    return RULES[rule]()
+    return rule_class(rule)()

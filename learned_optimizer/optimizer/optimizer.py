@@ -63,8 +63,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     Defazio et al. (2024), "The road less scheduled", arXiv:2405.15682.
 
     Args:
-        rule: A preset's name, the path of a preset's folder, a `Preset`, or a `Rule`, which then has its untrained
-            initial weights.
+        rule: A preset's name, its folder, its place `hf://…` on the Hub, a `Preset`, or a `Rule`, which then has
+            its untrained initial weights.
         learning_rate: A factor on the update: 1, the default, leaves it as the rule has it. A float, a Keras schedule,
             or a callable. Not a rate as Adam has one: 0.001 is far too little, and warned of. A Keras optimizer in a
             group keeps its own, which callbacks set on `groups[…]`'s optimizer, not here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from learned_optimizer.presets.hub import download, is_on_hub
 from learned_optimizer.presets.preset import CONFIG, Preset, PresetError
 from learned_optimizer.presets.written import shortened
 
@@ -30,6 +31,9 @@ def descriptions() -> dict[str, str]:
 def load(preset: str | Path) -> Preset:
     """Loads a shipped preset by its name, or any by its folder. A run's folder stands for the best φ in it.
 
+    `hf://user/repo`, or `hf://user/repo/folder@revision`, is one of the Hugging Face Hub, which is downloaded once and
+    needs the extra `hub`.
+
     Raises:
         PresetError: If there is none, or it is damaged.
     """
@@ -42,6 +46,8 @@ def locate(preset: str | Path) -> Path:
     Raises:
         PresetError: If there is none.
     """
+    if isinstance(preset, str) and is_on_hub(preset):
+        return download(preset)
     every = [*names(), *names(black_box=True)]
     if isinstance(preset, str) and (name := FORMER_NAMES.get(preset, preset)) in every:
         return FOLDER / name
@@ -66,7 +72,7 @@ def locate_all(preset: str | Path) -> list[Path]:
     try:
         return [locate(preset)]
     except PresetError:
-        if runs := _presets_of_runs(Path(preset)):
+        if not is_on_hub(preset) and (runs := _presets_of_runs(Path(preset))):
             return runs
         raise
 

@@ -7,7 +7,7 @@ from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.preprocessing import log_and_sign, normalized_moments
-from learned_optimizer.rules.registry import BLACK_BOX, HANDMADE, RULES, deserialize, serialize
+from learned_optimizer.rules.registry import BLACK_BOX, HANDMADE, RULES, deserialize, rule_class, serialize
 from learned_optimizer.rules.shampoo import AdaptiveShampoo
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "deserialize",
     "log_and_sign",
     "normalized_moments",
+    "rule_class",
     "serialize",
 ]

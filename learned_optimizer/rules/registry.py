@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from learned_optimizer import extensions
 from learned_optimizer.rules.adaptive import AdaptiveMLP
 from learned_optimizer.rules.base import Rule
 from learned_optimizer.rules.black_box import BlackBoxLSTM, DimensionwiseLSTM, Surrogate
@@ -35,6 +36,27 @@ class UnknownRuleError(ValueError):
     """A description names a rule that is not of this library, not registered, and not among the custom objects."""
 
 
+def is_rule(name: str) -> bool:
+    """Whether a rule that can be meta-trained has that name: one of `RULES`, or one that another package registers."""
+    return name in RULES or extensions.is_registered(extensions.RULES, name)
+
+
+def rule_class(name: str) -> type[Rule]:
+    """The class of a rule by its name: one of `RULES`, or of those that other packages register.
+
+    Raises:
+        UnknownRuleError: If no rule has that name.
+        ExtensionError: If what is registered is no rule of that name, or cannot be loaded.
+    """
+    if name in RULES:
+        return RULES[name]
+    if not extensions.is_registered(extensions.RULES, name):
+        raise UnknownRuleError(
+            f"Rules are {', '.join([*RULES, *extensions.names(extensions.RULES)])}. Received: {name}"
+        )
+    return _registered(name)
+
+
 def serialize(rule: Rule) -> dict[str, Any]:
     """A rule as JSON can hold it: `{"name": …, "arguments": …}`.
 
@@ -61,7 +83,8 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
         bare = name.split(">")[-1] if isinstance(name, str) else name
         raise UnknownRuleError(
             f"No rule is called {name!r}: this version has {', '.join(sorted(EVERY))}. "
-            "For a rule of your own, decorate its class with @keras.saving.register_keras_serializable() and import it "
+            "For a rule of another package, install it. For one of your own, decorate its class with "
+            "@keras.saving.register_keras_serializable() and import it "
             f"before loading, or load with custom_objects={{{bare!r}: the class}}."
         )
     if not _is_rule(rule):
@@ -88,7 +111,20 @@ def _find(name: Any, custom_objects: Mapping[str, Any]) -> Any:
     # The class may have been registered, or given another package, after it was saved.
     registered = keras.saving.get_custom_objects().items()
     rules = [value for key, value in registered if key.split(">")[-1] == bare and _is_rule(value)]
-    return rules[0] if len(rules) == 1 else None
+    if len(rules) == 1:
+        return rules[0]
+    return _registered(bare) if extensions.is_registered(extensions.RULES, bare) else None
+
+
+def _registered(name: str) -> type[Rule]:
+    """The class that another package registers; a preset names a rule by its class."""
+    found = extensions.registered(extensions.RULES, name)
+    if not _is_rule(found) or found.__name__ != name:
+        raise extensions.ExtensionError(
+            f"What is registered as {name!r} in {extensions.RULES} must be a subclass of Rule with that name. "
+            f"Received: {found!r}"
+        )
+    return found
 
 
 def _is_rule(value: Any) -> bool:

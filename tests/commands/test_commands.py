@@ -179,12 +179,15 @@ def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
 @pytest.mark.slow
 def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, train_here, capsys):
     small = ["--episode_length=20", "--episodes=1", "--learning_rate=0.02", "--epochs=1", "--rounds_per_epoch=1"]
-    flags = ["--problem=quadratic", "--initial_preset=quadratic", *small, "--description=Mine"]
+    flags = ["--problem=quadratic", "--rule=quadratic", *small]
     train_here(*flags, f"--run_dir={tmp_path}")
     out = capsys.readouterr().out
     assert "Meta-training on quadratic: 1,280 coordinates." in out and "evaluate.py --problem=quadratic" in out
     preset = presets.load(tmp_path)
-    assert preset.card["description"] == "Mine" and preset.card["command"] == f"train.py {' '.join(flags)}"
+    assert (
+        preset.card["description"] == "Meta-trained on quadratic"
+        and preset.card["command"] == f"train.py {' '.join(flags)}"
+    )
     record = json.loads((tmp_path / "config.json").read_text())
     assert record["config"] is None and not (tmp_path / "config.py").exists()
     assert record["flags"]["problem"] == "quadratic" and record["rule"]["phi"] == presets.load("quadratic").fingerprint

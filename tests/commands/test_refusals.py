@@ -2,13 +2,14 @@
 
 import json
 import re
+import shlex
 import sys
 
 import pytest
 from absl import flags as absl_flags
 from process import CONFIGS, ROOT
 
-from learned_optimizer.commands import evaluate, train
+from learned_optimizer.commands import evaluate, minimize, report, train
 from learned_optimizer.commands.entry import run, run_on_names
 
 
@@ -65,7 +66,7 @@ def recorded(tmp_path_factory):
         ("--seed=-1", "--seed=-1"),
         ("--learning_rate=nan", "--learning_rate must be a finite number. Received: nan"),
         ("--max_minutes=inf", "--max_minutes must be a finite number. Received: inf"),
-        ("--rule=LSTM", "--rule=LSTM.*RNNprop"),
+        ("--rule=LSTM", "--rule must be a rule, of .*RNNprop, or a preset. There is no preset 'LSTM'"),
         ("digits", "every argument must be a flag.* Received: digits"),
         ("--problem=no_such_data", "No data set is called 'no_such_data'"),
         ("--episode_length=100,x", "--episode_length must be positive integers.*Received: 100,x"),
@@ -78,14 +79,12 @@ def recorded(tmp_path_factory):
         ("--config=/dev/zero", "Found: /dev/zero: .*must be a plain file"),
         ("--episode_length=30", "`unroll_length` must divide `episode_length`.*unroll_length=20, episode_length=30"),
         ("--episode_length=10", "`unroll_length` must divide `episode_length`"),
-        ("--initial_preset=nowhere --rule=RNNprop", "`rule` is decided by initial_preset=nowhere. Received: RNNprop"),
-        ("--initial_preset=nowhere", "There is no preset 'nowhere'"),
         ("--config=nowhere.py", "Expected a Python file with a function `config.*Found: no file nowhere.py"),
         ("--config={quadratic} --problem=digits", "--problem is decided by --config=.*quadratic.py. Received: digits"),
         ("--config={quadratic} --rule=RNNprop", "--rule is decided by --config=.*quadratic.py. Received: RNNprop"),
         ("--config={quadratic} --learning_rate=1", "--learning_rate is decided by --config=.*. Received: 1.0"),
         ("--config={quadratic} --episode_length=10", "`unroll_length` must divide `episode_length`"),
-        ("--config={quadratic} --initial_preset=nowhere", "There is no preset 'nowhere'"),
+        ("--config={quadratic} --rule=nowhere", "There is no preset 'nowhere'"),
         ("--resume", "--resume needs --run_dir"),
         ("--resume --run_dir=nowhere", "There is no run to resume in nowhere"),
         ("--resume --run_dir={recorded}/begun", "There is no run to resume in .*begun"),
@@ -168,29 +167,42 @@ def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatc
     out, err = run_here(script, 2, monkeypatch, capsys, defined_once)
     assert not out
     lines = err.strip().splitlines()
-    assert len([line for line in lines if line.startswith(f"  {script} --")]) == 3
+    assert len([line for line in lines if line.startswith(f"  {script} --")]) == 3 and len(lines) == 8
     assert lines[-1] == f"{script} --help lists all flags."
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", [train, evaluate], ids=["train", "evaluate"])
-def test_the_examples_of_the_usage_have_flags_that_there_are(command, defined_once):
-    examples = re.findall(r"^  \w+\.py (.*)", command.USAGE, re.MULTILINE)
-    assert len(examples) == 3
+COMMANDS = {"train": (train, 15), "evaluate": (evaluate, 33), "minimize": (minimize, 11), "report": (report, 1)}
+
+
+def flags_of(command):
+    command.define_flags()
+    by_module = absl_flags.FLAGS.flags_by_module_dict()
+    return [flag for module, each in by_module.items() if module.startswith("learned_optimizer") for flag in each]
+
+
+@pytest.mark.parametrize(("command", "number"), COMMANDS.values(), ids=COMMANDS)
+def test_the_examples_of_the_help_have_flags_that_there_are(command, number, defined_once):
+    assert len(command.PAGE.examples) >= 2
     with defined_once():
         command.define_flags()
-        for example in examples:
-            given = absl_flags.FLAGS(["command", *example.split()])
-            assert given == ["command"], example
+        for example in command.PAGE.examples:
+            rest = absl_flags.FLAGS(["command", *shlex.split(example)])
+            assert len(rest) <= 1 + bool(command.PAGE.arguments), example
 
 
-@pytest.mark.parametrize(("command", "number"), [(train, 17), (evaluate, 32)], ids=["train", "evaluate"])
+@pytest.mark.parametrize(("command", "number"), COMMANDS.values(), ids=COMMANDS)
+def test_every_flag_is_in_one_group_of_the_help(command, number, defined_once):
+    with defined_once():
+        names = [flag.name for flag in flags_of(command)]
+    grouped = [name for group in command.PAGE.groups.values() for name in group]
+    assert sorted(grouped) == sorted(names) and len(names) == number
+
+
+@pytest.mark.parametrize(("command", "number"), COMMANDS.values(), ids=COMMANDS)
 def test_descriptions_of_flags_begin_with_what_they_are(command, number, defined_once):
     with defined_once():
-        command.define_flags()
-        by_module = absl_flags.FLAGS.flags_by_module_dict()
-        own = [flag for module, each in by_module.items() if module.startswith("learned_optimizer") for flag in each]
-        assert len(own) == number
+        own = flags_of(command)
         assert not [flag.name for flag in own if flag.help.split()[0] in ("Of", "What", "That", "Whom", "How", "Where")]
 
 
@@ -205,6 +217,11 @@ def test_help_documents_every_flag(script, monkeypatch, capsys, defined_once):
     assert len(names) >= 15
     for name in names:
         assert re.search(rf"^  --(\[no\])?{name}: .*\w", out, re.MULTILINE), name
+    # Examples at the top, flags under what they are for, and the exit statuses.
+    page = {"train.py": train, "evaluate.py": evaluate}[script].PAGE
+    order = ["usage: ", "examples:", *(f"{title}:" for title in page.groups), "exit status:"]
+    places = [out.index(f"\n{title}" if title != "usage: " else title) for title in order]
+    assert places == sorted(places) and max(map(len, out.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("command", [train, evaluate], ids=["train", "evaluate"])
@@ -238,6 +255,17 @@ def test_memory_that_is_not_enough_is_said_in_a_sentence(error, monkeypatch, cap
         run_on_names(fail, train.define_flags)
     assert end.value.code == 2
     check(capsys.readouterr().err, "train.py", "there is not enough memory")
+
+
+def test_a_command_that_is_stopped_says_how_to_go_on(monkeypatch, capsys, defined_once):
+    def stop(names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--problem=quadratic"])
+    with pytest.raises(SystemExit) as end, defined_once():
+        run_on_names(stop, evaluate.define_flags, evaluate.PAGE)
+    assert end.value.code == 130
+    check(capsys.readouterr().err, "evaluate.py", "stopped. The same command goes on from what is in --out")
 
 
 def test_other_errors_are_shown_as_they_are(monkeypatch, defined_once):

@@ -126,7 +126,6 @@ def test_what_unpacks_to_too_much_is_not_unpacked(folder, call, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected one folder, .*Received: none"),
         (["a", "b"], "expected one folder, .*Received: a b"),
         (["--nonsense"], "Unknown command line flag 'nonsense'"),
         (["nowhere"], "Expected a run directory, .*Received: nowhere, no folder"),
@@ -151,15 +150,20 @@ def test_several_runs_are_named(folder, call):
     check_refused(*call(empty), "empty, which holds nothing")
 
 
+def test_without_arguments_it_says_what_it_needs(call):
+    status, output = call()
+    assert status == 2 and not output.out and "\n  python -m learned_optimizer.report runs/mnist\n" in output.err
+
+
 def test_help_tells_of_the_flag(call):
     status, output = call("--help")
     assert status == 0 and "--out: File of the page" in output.out
 
 
 def test_it_starts_without_keras(folder):
-    """By the console command, which starts the module: all that both import is listed."""
+    """By the console command: all that it imports is listed."""
     done = subprocess.run(
-        [sys.executable, "-c", "import learned_optimizer_commands as c; c.report()", folder],
+        [sys.executable, "-c", "import learned_optimizer_commands as c; c.main()", "report", folder],
         env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(ROOT)},
         cwd=folder.parent, capture_output=True, text=True, timeout=60,
     )  # fmt: skip

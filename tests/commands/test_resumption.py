@@ -28,8 +28,8 @@ def begin(directory, initial_preset=None, seed=0):
     trainer = from_names("quadratic").trainer(**settings)
     trainer.state.rounds = 1
     trainer.state.history.append({"epoch": 1} | dict.fromkeys(MONITORS, 0.5))
-    flags = settings | {"problem": "quadratic", "episode_length": ["100"], "rule": None, "run_dir": "elsewhere"}
-    flags["initial_preset"] = initial_preset and str(initial_preset)
+    flags = settings | {"problem": "quadratic", "episode_length": ["100"], "run_dir": "elsewhere"}
+    flags["rule"] = flags.pop("initial_preset") and str(initial_preset)
     made = Run(directory, entries={"flags": flags, "config": None})
     made.begin(trainer.get_config() | {"fit": {"epochs": 1, "rounds_per_epoch": 1}})
     trainer._save(made)
@@ -132,13 +132,11 @@ def test_a_config_that_is_no_json_is_refused(text, folder, resume):
         ("seed", 2**31),
         ("learning_rate", "x"),
         ("learning_rate", -1.0),
-        ("rule", "LSTM"),
         ("problem", 5),
         ("problem", ["quadratic"]),
         ("episode_length", 100),
         ("episode_length", [100]),
         ("episode_length", ["100,200"]),
-        ("description", {}),
     ],
 )
 def test_a_value_that_no_flag_would_take_is_refused(name, value, folder, resume):
@@ -293,8 +291,8 @@ class TestInitialPresets:
 
     def test_without_a_best_it_is_to_be_named(self, folder, resume):
         shutil.rmtree(folder / "best")
-        refused(resume, folder, f"Add --initial_preset={folder.parent / 'initial'} if you trust it")
-        assert "Finished after" in resume(folder, 0, f"--initial_preset={folder.parent / 'initial'}")[0]
+        refused(resume, folder, f"Add --rule={folder.parent / 'initial'} if you trust it")
+        assert "Finished after" in resume(folder, 0, f"--rule={folder.parent / 'initial'}")[0]
 
 
 def test_nothing_but_what_the_run_left_is_cleared_away(folder):

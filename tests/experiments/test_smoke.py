@@ -108,7 +108,7 @@ def test_each_seed_goes_on_from_the_run_of_the_same_seed(smoke, seeds, tmp_path,
     for seed, (_, first), (_, then) in zip(seeds, commands[::2], commands[1::2], strict=True):
         assert first[:2] == ["--config=first.py", f"--seed={seed}"]
         assert first[-1] == f"--run_dir={tmp_path}/first/seed-{seed}"
-        initial = f"--initial_preset={tmp_path}/first/seed-{seed}"
+        initial = f"--rule={tmp_path}/first/seed-{seed}"
         assert then[:3] == ["--config=then.py", f"--seed={seed}", initial]
         assert then[-1] == f"--run_dir={tmp_path}/then/seed-{seed}"
 

@@ -179,7 +179,7 @@ class RunDirectory:
         self.work, self.resume = work, resume
         trainer = from_names("quadratic").trainer(epochs=2, rounds_per_epoch=1)
         flags = {"problem": "quadratic", "epochs": 2, "rounds_per_epoch": 1, "seed": 0, "episode_length": ["100"]}
-        flags |= {"initial_preset": None, "run_dir": "elsewhere", "description": "mine"}
+        flags |= {"rule": None, "run_dir": "elsewhere"}
         trainer.state.rounds = 1
         trainer.state.history.append({"epoch": 1} | dict.fromkeys(MONITORS, 0.5))
         run = Run(work / "whole", entries={"flags": flags, "config": None})
