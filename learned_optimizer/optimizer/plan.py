@@ -141,7 +141,7 @@ def _blocks(rule: Rule, shapes: Sequence[tuple[int, ...]]) -> list[tuple[Block, 
     return [
         (
             Block(tuple(Segment(number, 0, sizes[number]) for number in part)),
-            Layout([shapes[number] for number in part], network=network),
+            Layout([shapes[number] for number in part], network=network, few=1),
         )
         for part in parts
         if part

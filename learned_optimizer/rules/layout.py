@@ -54,19 +54,22 @@ class Layout:
         shapes: The shapes of the tensors, none of them empty.
         copies: The number of times that the tensors come, one after the other.
         network: The layout of the whole network, where the tensors are a part of it; None where they are all.
+        few: Runs up to which they are summed as slices.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], copies: int = 1, network: Layout | None = None) -> None:
+    def __init__(
+        self, shapes: Sequence[tuple[int, ...]], copies: int = 1, network: Layout | None = None, few: int = FEW
+    ) -> None:
         self._forms = [form_of(tuple(shape)) for shape in shapes]
         self._runs = [(form, len(list(each))) for form, each in itertools.groupby(self._forms)]
-        self._few = len(self._runs) <= FEW
+        self._few, self._most = len(self._runs) <= few, few
         self._network = network
         self.shapes = tuple(tuple(shape) for shape in shapes) * copies
         self.copies = copies
 
     def times(self, count: int) -> Layout:
         """The layout of so many copies of the tensors, one after the other."""
-        return Layout(self.shapes, count, self._network)
+        return Layout(self.shapes, count, self._network, self._most)
 
     @property
     def network_tensors(self) -> int:

@@ -17,10 +17,12 @@ which its first steps grow fastest.
 from __future__ import annotations
 
 import itertools
+import math
 
+import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.adaptive.arithmetic import SMALLEST, root, running_mean
+from learned_optimizer.rules.adaptive.arithmetic import SMALLEST, constant, root, running_mean
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY
 from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
@@ -31,6 +33,8 @@ EARLY, INTERVAL = 10, 10
 # From here on steps are counted in circles: a float32 has no 2²⁴ + 1, and the roots would never be due again. It is a
 # multiple of the interval, and so late that the law's other functions of t have come to their ends.
 LARGEST_COUNT = 10_000_000.0
+# The smallest side that covariances are filled up to for their roots.
+SMALLEST_PADDED = 32
 # The part of a mean square below which a row's or column's counts as that.
 SMALLEST_PART = 1e-6
 # The polynomials a + b Y + c Y² of the iteration: three that bring eigenvalues from a thousandth to about 1, where two
@@ -70,14 +74,16 @@ def roots(covariances: tuple[Tensor, Tensor], log_damping: Tensor, layout: Layou
         for unit, each in zip(SIDES, covariances, strict=True)
         for square in layout.squares(ops.stop_gradient(each), unit)
     ]
-    # Those of one side are taken at once, for a program with the iteration of each takes long to compile.
+    # Those of about one side are taken at once, for a program with the iteration of each takes long to compile.
     found: list[Tensor | None] = [None] * len(squares)
-    for side in sorted({square.shape[-1] for square in squares if square is not None}):
-        of_side = [n for n, square in enumerate(squares) if square is not None and square.shape[-1] == side]
-        together = _inverse_root(ops.concatenate([squares[n] for n in of_side]), ops.exp(log_damping))
-        counts = [squares[n].shape[0] for n in of_side]
-        for n, stop, count in zip(of_side, itertools.accumulate(counts), counts, strict=True):
-            found[n] = together[stop - count : stop]
+    padded = [0 if square is None else _padded_side(square.shape[-1]) for square in squares]
+    for side in sorted(set(padded) - {0}):
+        alike = [number for number, each in enumerate(padded) if each == side]
+        counts, sides = [squares[n].shape[0] for n in alike], [squares[n].shape[-1] for n in alike]
+        each = [ops.pad(squares[n], [(0, 0), *[(0, side - own)] * 2]) for n, own in zip(alike, sides, strict=True)]
+        together = _inverse_root(ops.concatenate(each), np.repeat(sides, counts), ops.exp(log_damping))
+        for n, own, stop, count in zip(alike, sides, itertools.accumulate(counts), counts, strict=True):
+            found[n] = together[stop - count : stop, :own, :own]
     half = len(found) // 2
     return layout.flat(found[:half]), layout.flat(found[half:])
 
@@ -112,11 +118,22 @@ def _diagonal(squares: Tensor) -> Tensor:
     return ops.stop_gradient(1 / root(squares / ops.maximum(mean, SMALLEST**2), SMALLEST_PART))
 
 
-def _inverse_root(square: Tensor, damping: Tensor) -> Tensor:
-    """A^−½ − I of A = (S / tr(S) · side + damping I) / (1 + damping), `[copies, side, side]`, by Newton–Schulz."""
-    side = square.shape[-1]
-    identity = ops.eye(side)
-    mean = ops.trace(square, axis1=-2, axis2=-1)[..., None, None] / side
+def _padded_side(side: int) -> int:
+    """The power of two that a side is filled up to."""
+    return max(SMALLEST_PADDED, 2 ** math.ceil(math.log2(side)))
+
+
+def _inverse_root(square: Tensor, sides: np.ndarray, damping: Tensor) -> Tensor:
+    """A^−½ − I of A = (S / tr(S) · side + damping I) / (1 + damping), by Newton–Schulz.
+
+    Args:
+        square: S of each matrix, filled up with zeros, which stay, `[matrices, side, side]`.
+        sides: The sides before that, `[matrices]`.
+        damping: The damping, `[]`.
+    """
+    inside = np.arange(square.shape[-1]) < sides[:, None]
+    identity = ops.eye(square.shape[-1]) * constant(inside)[..., None]
+    mean = ops.trace(square, axis1=-2, axis2=-1)[..., None, None] / constant(sides)[:, None, None]
     scaled = ops.where(mean > SMALLEST**2, square / ops.maximum(mean, SMALLEST**2), identity)
     scaled = (scaled + damping * identity) / (1 + damping)
     norm = root(ops.sum(ops.square(scaled), axis=(-2, -1), keepdims=True))
