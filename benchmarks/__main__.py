@@ -13,7 +13,10 @@ from tqdm import tqdm
 
 from benchmarks.bars import ratios
 from benchmarks.suite import SUITE, markdown
+from learned_optimizer.files import replaced_file
+from learned_optimizer.provenance import commit
 
+RESULTS = Path("benchmarks/results")
 PACKAGES = ("learned-optimizer", "tensorflow", "keras", "numpy", "jax", "torch")
 
 
@@ -28,7 +31,12 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3, help="how many times; the cases take turns")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help=f"folder of the results; {RESULTS} for all cases, and for a part of them none, so that it takes no place "
+        "of all",
+    )
     values = parser.parse_args()
     if values.repeats < 1:
         parser.error(f"--repeats must be at least 1. Received: {values.repeats}")
@@ -49,12 +57,25 @@ def main() -> None:
     frame = pd.DataFrame(rows)
     table = frame.drop(columns="repeat").groupby("name", sort=False).median()
     bars = ratios(table)
-    values.out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(values.out / "measurements.csv", index=False)
     text = f"{markdown(table.reset_index())}\n{markdown(bars)}"
-    (values.out / "table.md").write_text(text)
-    (values.out / "machine.json").write_text(json.dumps(_machine(), indent=2) + "\n")
-    print(f"\n{text}\nMedians of {values.repeats}. Written to {values.out}")
+    print(f"\n{text}\nMedians of {values.repeats}.")
+    part = values.only or values.quick
+    out = values.out or (None if part else RESULTS)
+    if out:
+        _write(out, frame, text)
+        print(f"Written to {out}")
+    else:
+        print("Not written: pass --out=FOLDER to keep what is a part.")
+
+
+def _write(out: Path, frame: pd.DataFrame, text: str) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with replaced_file(out / "measurements.csv") as path:
+        frame.to_csv(path, index=False)
+    with replaced_file(out / "table.md") as path:
+        path.write_text(text)
+    with replaced_file(out / "machine.json") as path:
+        path.write_text(json.dumps({"commit": commit(), **_machine()}, indent=2) + "\n")
 
 
 def _machine() -> dict[str, str | int | None]:

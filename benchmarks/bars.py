@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pandas as pd
 
 from benchmarks import floor
-from benchmarks.suite import MILLION, MIXTURE, SMALL_TASKS
+from benchmarks.suite import FITTED, MILLION, MIXTURE, SMALL_TASKS, TRAINED
+
+EMBEDDING = "embedding of 200,000 rows"
+# Sizes of the steps in which the default is compared with Adam.
+COMPARED = (
+    "10^6",
+    "10^7",
+    "10^6 in 200 variables",
+    "10^6 in 1000×1000",
+    "10^6 in 128×128",
+    "10^6, JAX",
+    "10^6 in 1000×1000, JAX",
+    "10^6 in 128×128, JAX",
+)
 
 # A measure, its bar, and how it is computed; a KeyError says that something it needs was not measured.
 Bar = tuple[str, str, Callable[[], float]]
@@ -16,7 +30,7 @@ Bar = tuple[str, str, Callable[[], float]]
 def ratios(table: pd.DataFrame) -> pd.DataFrame:
     """The bars, with what was measured; a row is left out where one of its measurements is not there."""
     measured = []
-    for label, bar, compute in [*_meta_training(table), *_on_jax(table), *_memory(table), *_step(table)]:
+    for label, bar, compute in [*_meta_training(table), *_on_jax(table), *_memory(table), *_step(table), *_fit(table)]:
         try:
             value = float(compute())
         except KeyError:
@@ -92,6 +106,30 @@ def _memory(table: pd.DataFrame) -> list[Bar]:
     ]
 
 
+def _pair(name: str) -> tuple[str, str]:
+    """The rows of the default and of Adam."""
+    size, *backend = name.split(", ")
+    ends = (", ".join([size, optimizer, *backend]) for optimizer in ("general", "Adam"))
+    return next(ends), next(ends)
+
+
+def _fit(table: pd.DataFrame) -> list[Bar]:
+    def column(name: str, optimizer: str, column: str) -> float:
+        return table.loc[f"fit, {name}: {optimizer}", column]
+
+    bars: list[Bar] = []
+    for backend, first in (("TensorFlow", 2.5), ("JAX", 5)):
+        names = [f"{depth} layers of {width}, {backend}" for width, depth in FITTED]
+        for name in names:
+            of_both = functools.partial(column, name)
+            ratio = lambda f=of_both: f("general", "milliseconds") / f("adam", "milliseconds")  # noqa: E731
+            bars.append((f"fit, {name}: general / Adam", "<= 1.5", ratio))
+        small = functools.partial(column, names[0])
+        over = lambda f=small: f("general", "first_seconds") - f("adam", "first_seconds")  # noqa: E731
+        bars.append((f"fit, {names[0]}: seconds of the first step over Adam's", f"<= {first}", over))
+    return bars
+
+
 def _step(table: pd.DataFrame) -> list[Bar]:
     rates = _rates(table)
 
@@ -109,7 +147,13 @@ def _step(table: pd.DataFrame) -> list[Bar]:
             lambda: milliseconds("10^6, learned") / 1e3 / floor.step_floor(MILLION, rates),
         ),
         ("step 10^6: 200 variables / one", "<= 1.25", over("10^6 in 200 variables, learned", "10^6, learned")),
-        ("step 10^6: general / Adam", "<= 30", over("10^6, general", "10^6, Adam")),
+        *((f"step {name}: general / Adam", "<= 5", over(*_pair(name))) for name in COMPARED),
+        (
+            "step, embedding of 200,000 rows: general / Adam",
+            "<= 2",
+            over(*(f"embedding of 200,000 rows: {o}" for o in TRAINED)),
+        ),
+        ("eager step: milliseconds", "<= 50", lambda: table.loc["eager step: general", "milliseconds"]),
         (
             "step 10^7: MiB beyond the state",
             "<= 1024",

@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+# Steps in each of which the default does what it later does in one of ten.
+EARLY = 10
+
 
 def meta_training(
     implementation: str,
@@ -61,7 +64,10 @@ def step(
         run = module.make_step(parameters)
     run()
     first = time.perf_counter() - began
-    return {"milliseconds": 1e3 * _time(run, seconds), "first_seconds": first, "working_mib": _peak() - before}
+    for _ in range(EARLY):
+        run()
+    # What a rule does in one of several steps is part of their mean.
+    return {"milliseconds": 1e3 * _time(run, seconds, np.mean), "first_seconds": first, "working_mib": _peak() - before}
 
 
 def evolution(problem: str, rule: str = "general", episodes: int = 64, seconds: float = 5.0) -> dict[str, float]:
@@ -79,6 +85,29 @@ def mixture(rule: str = "general", episodes: int = 16) -> dict[str, float]:
     return measure(rule, episodes)
 
 
+def fit(optimizer: str, width: int, depth: int = 2, seconds: float = 5.0) -> dict[str, float]:
+    """Steps of `fit` on a network of so many layers of so many units."""
+    from benchmarks.training import fit as measure
+
+    return measure(optimizer, width, depth, seconds)
+
+
+def eager(optimizer: str, width: int = 64, seconds: float = 5.0) -> dict[str, float]:
+    """Steps of a network that Keras does not compile."""
+    from benchmarks.training import eager as measure
+
+    return measure(optimizer, width, seconds)
+
+
+def embedding(
+    optimizer: str, rows: int = 200_000, dimension: int = 64, touched: int = 256, seconds: float = 5.0
+) -> dict[str, float]:
+    """Steps on an embedding of which a minibatch touches few rows."""
+    from benchmarks.training import embedding as measure
+
+    return measure(optimizer, rows, dimension, touched, seconds)
+
+
 def endurance(steps: int = 100_000, preset: str = "general", state_dtype: str = "float32") -> dict[str, float]:
     """A long training by `fit`: time, memory, traces and numbers from its first part to its last."""
     from benchmarks.endurance import endurance as measure
@@ -93,14 +122,14 @@ def rates() -> dict[str, float]:
     return measure_rates()
 
 
-def _time(function: Callable[[], Any], seconds: float) -> float:
+def _time(function: Callable[[], Any], seconds: float, average: Callable[[list[float]], Any] = np.median) -> float:
     function()
     times: list[float] = []
     while sum(times) < seconds or len(times) < 3:
         began = time.perf_counter()
         function()
         times.append(time.perf_counter() - began)
-    return float(np.median(times))
+    return float(average(times))
 
 
 def _peak() -> float:
@@ -112,6 +141,9 @@ CASES: dict[str, Callable[..., dict[str, float]]] = {
     "step": step,
     "evolution": evolution,
     "mixture": mixture,
+    "fit": fit,
+    "eager": eager,
+    "embedding": embedding,
     "endurance": endurance,
     "rates": rates,
 }

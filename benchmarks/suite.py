@@ -18,6 +18,9 @@ LABELS = {"jax": "JAX", "tensorflow": "TensorFlow"}
 MILLION = 1_000_000
 # Those of `benchmarks.evolution`.
 SMALL_TASKS = ("quadratic", "mlp", "Keras model")
+# Optimizers that train Keras models, and the width and depth of those.
+TRAINED = ("general", "adam")
+FITTED = ((32, 2), (256, 2), (256, 14))
 MIXTURE = "evolution strategies, first meta-step on small_tasks(): library"
 
 
@@ -80,6 +83,11 @@ def _evolution(problem: str, backend: str, quick: bool = False) -> Measurement:
     return Measurement(name, "evolution", {"problem": problem}, quick, backend)
 
 
+def _fit(optimizer: str, width: int, backend: str, depth: int = 2, quick: bool = False) -> Measurement:
+    name = f"fit, {depth} layers of {width}, {LABELS[backend]}: {optimizer}"
+    return Measurement(name, "fit", {"optimizer": optimizer, "width": width, "depth": depth}, quick, backend)
+
+
 SUITE: tuple[Measurement, ...] = (
     Measurement("rates", "rates", {}, quick=True),
     *(
@@ -109,13 +117,13 @@ SUITE: tuple[Measurement, ...] = (
     _step("10^6, learned, jit_compile", "learned", MILLION, jit=True),
     _step("10^6 in 200 variables, learned", "learned", MILLION, variables=200),
     _step("10^6 in 200 variables, learned, jit_compile", "learned", MILLION, variables=200, jit=True),
-    *(_step(f"10^{n}, general", "general", 10**n, quick=n == 4) for n in (4, 6)),
+    *(_step(f"10^{n}, general", "general", 10**n, quick=n == 4) for n in (4, 6, 7)),
     _step("10^6, general, jit_compile", "general", MILLION, jit=True),
     _step("10^6 in 200 variables, general", "general", MILLION, variables=200),
     *(
         _step(f"10^6 in {side}×{side}, {name}{suffix}", optimizer, MILLION, backend=backend, side=side)
         for name, optimizer in (("general", "general"), ("Adam", "adam"))
-        for side in (128, 512)
+        for side in (128, 1000)
         for suffix, backend in (("", "tensorflow"), (", JAX", "jax"))
     ),
     _step("10^6, learned, JAX", "learned", MILLION, backend="jax"),
@@ -123,6 +131,17 @@ SUITE: tuple[Measurement, ...] = (
     _step("10^6, Adam, JAX", "adam", MILLION, backend="jax"),
     *(_step(f"10^{n}, Adam", "adam", 10**n, quick=n == 4) for n in range(4, 8)),
     _step("10^6 in 200 variables, Adam", "adam", MILLION, variables=200),
+    *(
+        _fit(optimizer, width, backend, depth, quick=width == 32)
+        for optimizer in TRAINED
+        for backend in LABELS
+        for width, depth in FITTED
+    ),
+    *(Measurement(f"eager step: {optimizer}", "eager", {"optimizer": optimizer}) for optimizer in TRAINED),
+    *(
+        Measurement(f"step, embedding of 200,000 rows: {optimizer}", "embedding", {"optimizer": optimizer})
+        for optimizer in TRAINED
+    ),
     _step("10^6, SGD", "sgd", MILLION),
     Measurement(
         "step, 10^6, LSTM in JAX",
