@@ -312,13 +312,15 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     def load_own_variables(self, store: Any) -> None:
         """Reads slots and counters, also in the form of earlier versions."""
         stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (an HDF5 group is no mapping)
-        if stored.pop(former.FORM, None) is None and self.built and stored:
+        is_former = stored.pop(former.FORM, None) is None
+        if self.built and stored:
             values = [stored[str(number)] for number in range(len(stored))]
-            slots = self._plan.num_variables
-            first = len(self.variables) - slots - (self._average_scale is not None)
-            values = [*values[:first], *former.upgraded(values[first:], self._plan)]
-            if len(values) == first + slots < len(self.variables):
-                values.append(np.zeros((), "float32"))  # Before the average was given.
+            averaged = self._average_scale is not None
+            first = len(self.variables) - self._plan.num_variables - averaged
+            if is_former:
+                values = [*values[:first], *former.upgraded(values[first:], self._plan)]
+            if averaged and len(values) == len(self.variables) - 1:
+                values.append(np.zeros((), "float32"))  # It was saved without the average.
             stored = {str(number): value for number, value in enumerate(values)}
         super().load_own_variables(stored)
 
