@@ -133,8 +133,8 @@ ON_CIFAR = {
         rivals=("general",),
         minutes=30,
         note="The network is convolutional, and its kernels have a rule of their own. The preset is unfinished: it had "
-        "few rounds of 1,000 steps. `general` is the default, whose development suite has such a network, with losses on "
-        "training images. A test episode meets each test image 13 times, so its losses are not those of "
+        "few rounds of 1,000 steps. `general` is the default, whose development suite has such a network, with losses "
+        "on training images. A test episode meets each test image 13 times, so its losses are not those of "
         "the paper.",
         claimed="lower",
     ),
