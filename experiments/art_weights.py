@@ -19,9 +19,9 @@ from learned_optimizer.problems.streams import VALIDATION, make_seeds
 
 ART_WEIGHTS = "neural-art-weights"
 PICTURE = "left.png"
-RATES = (0.01, 0.022, 0.046, 0.1, 0.22)
+RATES = (0.022, 0.046, 0.1, 0.22)
 # Of an episode of neural art, and of the run that stands for the minimum.
-HORIZON, LONGEST = 128, 1024
+HORIZON, LONGEST = 128, 512
 SMOOTHED = 4
 CHOSEN = "`vgg8`"
 SETTINGS: dict[str, Mapping[str, Any]] = {
