@@ -26,28 +26,28 @@ def main(
     style: str | None = None,
     out: str | None = None,
     size: int = 256,
-    style_weight: float = 10.0,
+    style_weight: float | None = None,
     features: str = "vgg8",
 ) -> list[float]:
     """Makes the picture, and returns the loss after every ten steps.
 
     Args:
-        optimizer: A new optimizer; by default the preset that was meta-trained on such pictures.
+        optimizer: A new optimizer; by default the learned one, which has no rate to tune.
         epochs: Tens of steps.
         content: Path of the picture whose content it has.
         style: Path of the picture whose style it has.
         out: Path to write it to; by default it is not written.
         size: Pixels of the longer side.
-        style_weight: How much the style counts, the content being 1.
+        style_weight: How much the style counts; by default 3, the content being 0.5.
         features: The network that compares pictures, such as the path of VGG-19's weights; see `load_features`.
     """
     target = scaled(load_picture(content) if content else photograph("train"), size)
     pattern = scaled(load_picture(style), size) if style else mosaic(size)
-    transfer = StyleTransfer(pattern, features, content_weight=1.0, style_weight=style_weight)
+    transfer = StyleTransfer(pattern, features, style_weight=style_weight)
     goal = transfer.content_features(target)
 
     image = keras.Variable(target, name="pixels")
-    optimizer = optimizer or LearnedOptimizer("neural-art")
+    optimizer = optimizer or LearnedOptimizer()
     optimizer.build([image])
 
     @tf.function
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     parser.add_argument("--style", help="picture whose style the result has")
     parser.add_argument("--out", default="style_transfer.png", help="file of the result")
     parser.add_argument("--size", type=int, default=256, help="pixels of the longer side")
-    parser.add_argument("--style_weight", type=float, default=10.0, help="how much the style counts")
+    parser.add_argument("--style_weight", type=float, help="how much the style counts; default: 3")
     parser.add_argument("--features", default="vgg8", help="network that compares pictures: vgg8, or VGG-19's weights")
     parser.add_argument("--epochs", type=int, default=30, help="tens of steps")
     main(**vars(parser.parse_args()))
