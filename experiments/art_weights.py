@@ -28,8 +28,8 @@ SETTINGS: dict[str, Mapping[str, Any]] = {
     CHOSEN: {},
     f"{CHOSEN}, 128×128, mosaic": {"image_size": 128, "style": "mosaic"},
     f"{CHOSEN}, from the content": {"start": "content"},
-    f"{CHOSEN}, content × 10": {"content_weight": 1.0},
-    f"{CHOSEN}, smoothness × 10": {"regularization": 3.0},
+    f"{CHOSEN}, content × 10": {"content_weight": 5.0},
+    f"{CHOSEN}, smoothness × 10": {"regularization": 20.0},
     "`cifar10`": {"features": "cifar10"},
 }
 

@@ -20,9 +20,9 @@ _COARSE = ("pixels", "conv_0", "conv_1", "conv_2", "conv_3", "conv_4")
 COMPARED: dict[str, tuple[dict[str, float], dict[str, float], tuple[float, float, float]]] = {
     "cifar10": (dict.fromkeys(_COARSE, 1 / 6), {"conv_3": 1.0}, (1.0, 10.0, 3.0)),
     "vgg8": (
-        dict.fromkeys(("pixels", "conv_1", "conv_3", "conv_5", "conv_7"), 0.2),
+        {"pixels": 0.3, "conv_1": 0.2, "conv_3": 0.1, "conv_7": 0.4},
         {"conv_3": 1.0},
-        (0.5, 3.0, 1.0),
+        (0.5, 3.0, 2.0),
     ),
 }
 # Mean and standard deviation of CIFAR-10's pixels, over all channels.
