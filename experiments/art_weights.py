@@ -106,7 +106,12 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for name, losses in best_at_each_step(table).items():
-        axes.plot(losses.index, losses / losses[HORIZON], linewidth=2.5 if name == CHOSEN else 1.2, label=name)
+        axes.plot(
+            losses.index,
+            losses / losses[HORIZON],
+            linewidth=2.5 if name == CHOSEN else 1.2,
+            label=str(name).replace("`", ""),
+        )
     axes.axvline(HORIZON, color="gray", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="steps", ylabel=f"loss of tuned Adam / the same at step {HORIZON}")
     axes.set_ylim(top=6)

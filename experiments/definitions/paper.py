@@ -187,7 +187,7 @@ ON_ART = {
         claimed="lower",
     ),
     "neural-art-deeper": Experiment(
-        "On neural art with deeper features, which it was not meta-trained on, it ends lower than every tuned baseline.",
+        "With deeper features than it was meta-trained on it ends lower than every tuned baseline on neural art.",
         "neural-art",
         (*_ART, *_DEEPER),
         minutes=15,
