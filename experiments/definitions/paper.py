@@ -194,6 +194,13 @@ ON_ART = {
         finish=functools.partial(plot_pictures, image_size=64, style="waves", features="vgg8"),
         note=_DEEPER_NOTE,
     ),
+    "neural-art-deeper-128": Experiment(
+        "It does so with deeper features at double resolution and with another style, too.",
+        "neural-art",
+        (*_ART, *_DEEPER, "--image_size=128", "--style=mosaic"),
+        minutes=30,
+        finish=functools.partial(plot_pictures, image_size=128, style="mosaic", features="vgg8"),
+    ),
     "neural-art-vgg8": Experiment(
         "On neural art with deeper features it ends lower than every tuned baseline.",
         "neural-art-vgg8",
