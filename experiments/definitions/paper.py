@@ -11,7 +11,8 @@ from experiments.outcomes.figures import plot_grid, plot_pictures
 MNIST = ("--problem=mnist",)
 GLOROT = ("--initialization=glorot",)
 _ART = ("--problem=neural-art", "--split=test", "--num_steps=128", "--test_episodes=10")
-_DEEPER = ("--features=vgg8", "--tuning_episodes=2", "--rungs=3")
+_DEEPER = ("--features=vgg8", "--rungs=3")
+_DEEPER_128 = (*_DEEPER, "--tuning_episodes=2", "--image_size=128", "--style=mosaic")
 _DEEPER_NOTE = (
     "`neural-art` was meta-trained on the coarser features of the experiments above. There, tuned Adam is close to the "
     "minimum after 128 steps; [here it is less so](../neural-art-weights/README.md)."
@@ -197,7 +198,7 @@ ON_ART = {
     "neural-art-deeper-128": Experiment(
         "It does so with deeper features at double resolution and with another style, too.",
         "neural-art",
-        (*_ART, *_DEEPER, "--image_size=128", "--style=mosaic"),
+        (*_ART, *_DEEPER_128),
         minutes=30,
         finish=functools.partial(plot_pictures, image_size=128, style="mosaic", features="vgg8"),
     ),
@@ -214,7 +215,7 @@ ON_ART = {
     "neural-art-vgg8-128": Experiment(
         "It does so at double resolution and with another style.",
         "neural-art-vgg8",
-        (*_ART, *_DEEPER, "--image_size=128", "--style=mosaic"),
+        (*_ART, *_DEEPER_128),
         rivals=("neural-art",),
         minutes=90,
         finish=functools.partial(plot_pictures, image_size=128, style="mosaic", features="vgg8"),
