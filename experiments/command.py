@@ -24,6 +24,7 @@ def define_flags() -> None:
 
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
+    from experiments.art_weights import ART_WEIGHTS, run_art_weights
     from experiments.black_box import BLACK_BOX, PAPER, WITH_MODEL, run_black_box, run_networks, run_with_model
     from experiments.calibration import CALIBRATION, run_calibration
     from experiments.definitions import EXPERIMENTS, TRAINING
@@ -40,6 +41,7 @@ def main(names: list[str]) -> None:
         CALIBRATION: run_calibration,
         HEADROOM: run_headroom,
         PARTS: run_parts,
+        ART_WEIGHTS: run_art_weights,
     }
     unknown = set(names) - set(EXPERIMENTS) - {"list", "report"} - set(measurements)
     if not names or unknown:

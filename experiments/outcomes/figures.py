@@ -46,17 +46,18 @@ def plot_grid(folder: Path) -> None:
     save_figure(figure, folder / "grid.png")
 
 
-def plot_pictures(folder: Path, image_size: int, style: str) -> None:
+def plot_pictures(folder: Path, image_size: int, style: str, features: str = "cifar10") -> None:
     """Draws content, style, and what each optimizer made of them, for some test episodes (the paper's figure 9).
 
     Args:
         folder: Holds the results of a comparison on neural art.
         image_size: Pixels a side, as in the comparison.
         style: Name of the style, as in the comparison.
+        features: The network that content and style are compared by, as in the comparison.
     """
     from matplotlib.figure import Figure
 
-    problem = NeuralArt(image_size, style, split="test")
+    problem = NeuralArt(image_size, style, features, split="test")
     comparison = load_comparison(folder)
     episodes_compared = min(len(values["final"]) for values in comparison.measures.values())
     seeds = make_seeds(0, TEST, range(min(PICTURES, episodes_compared)))

@@ -27,6 +27,8 @@ SHOWN = (
     "digits",
     "neural-art-128",
     "neural-art",
+    "neural-art-deeper",
+    "neural-art-deeper-128",
     "mnist-relu",
     "cifar10",
 )

@@ -13,12 +13,12 @@ from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.by_name import is_outside, outside_problem
 from learned_optimizer.problems.classifier import ACTIVATIONS, INITIALIZATIONS, ConvClassifier, MLPClassifier
 from learned_optimizer.problems.data import SPLITS
-from learned_optimizer.problems.neural_art import NeuralArt
+from learned_optimizer.problems.neural_art import STARTS, NeuralArt
 from learned_optimizer.problems.pictures import STYLES
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
 from learned_optimizer.problems.suites import MIXTURES, TASKS, make_task
 
-ART_FLAGS = ("image_size", "style", "features", "content", "split")
+ART_FLAGS = ("image_size", "style", "features", "content", "start", "split")
 TASK_FLAGS = ("data_dir",)
 QUADRATIC_FLAGS = ("dimension", "functions", "distribution", "stddev")
 CLASSIFIER_FLAGS = (
@@ -110,10 +110,11 @@ def define() -> None:
     flags.DEFINE_string(
         "features",
         "cifar10",
-        "Network whose activations compare content and style: 'cifar10', a small network that comes with this library; "
-        "'vgg19', which Keras downloads; or the path of VGG-19's weights.",
+        "Network whose activations compare content and style: 'cifar10' or 'vgg8', which gives better pictures, both "
+        "inside this library; 'vgg19', which Keras downloads; or the path of VGG-19's weights.",
     )
     flags.DEFINE_string("content", None, "A picture to draw contents from; default: scikit-learn's photographs.")
+    flags.DEFINE_enum("start", "noise", list(STARTS), "What the image of neural art is at first.")
     flags.DEFINE_enum("distribution", "gaussian", list(DISTRIBUTIONS), "Distribution of the entries of W and y.")
 
 

@@ -8,6 +8,7 @@ from learned_optimizer.problems.keras_problem import KerasProblem
 from learned_optimizer.problems.neural_art import NeuralArt
 from learned_optimizer.problems.quadratic import Quadratic
 from learned_optimizer.problems.random_scaling import RandomScaling
+from learned_optimizer.problems.style_transfer import StyleTransfer
 from learned_optimizer.problems.suites import MIXTURES, SUITES, TASKS, make_task, small_tasks
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Problem",
     "Quadratic",
     "RandomScaling",
+    "StyleTransfer",
     "load_images",
     "make_task",
     "small_tasks",

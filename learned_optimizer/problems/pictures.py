@@ -76,6 +76,13 @@ def resized(picture: np.ndarray, size: int) -> np.ndarray:
     return ops.convert_to_numpy(resized)
 
 
+def scaled(picture: np.ndarray, size: int) -> np.ndarray:
+    """The whole picture, its longer side so many pixels: `[height, width, 3]`."""
+    factor = size / max(picture.shape[:2])
+    shape = tuple(max(1, round(extent * factor)) for extent in picture.shape[:2])
+    return ops.convert_to_numpy(ops.image.resize(picture, shape, antialias=True, data_format="channels_last"))
+
+
 def _shade(palette: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Colours along a palette, for values in [0, 1]."""
     stops = np.linspace(0, 1, len(palette))

@@ -1,12 +1,11 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems import NeuralArt
-from learned_optimizer.problems.features import load_features
-from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized
+from learned_optimizer.problems.features import CHANNELS, load_features
+from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized, scaled
 
 
 @pytest.fixture(scope="module")
@@ -19,21 +18,50 @@ def numpy_gram(activation):
     return flat.T @ flat / len(flat)
 
 
-def test_the_loss_is_that_of_numpy(seed):
-    problem = NeuralArt(16, "mosaic", content_weight=2.0, style_weight=3.0, regularization=5.0)
-    (image,), (content, features) = problem.sample(seed)
-    image, (model, layers) = image.numpy(), load_features()
-    assert len(model.outputs) == len(layers) == 7
-    of_image, of_style, of_content = ([a.numpy() for a in model(x[None])] for x in (image, problem.style, content))
-    np.testing.assert_allclose(features, of_content[-1], rtol=1e-5, atol=1e-6)
-    content_loss = ((of_image[-1] - of_content[-1]) ** 2).sum() / (of_style[-1] ** 2).sum()
-    style_losses = []
-    for reached, goal in zip(of_image[:-1], of_style[:-1], strict=True):
-        goal = numpy_gram(goal)
-        style_losses.append(((numpy_gram(reached) - goal) ** 2).sum() / (goal**2).sum())
+@pytest.mark.parametrize("network", CHANNELS)
+def test_the_loss_is_that_of_numpy(network, seed):
+    problem = NeuralArt(16, "mosaic", network, content_weight=2.0, style_weight=3.0, regularization=5.0)
+    (image,), (content, _) = problem.sample(seed)
+    image, features = image.numpy(), load_features(network)
+    of_image, of_style, of_content = (
+        dict(zip(features.layers, [a.numpy() for a in features.model(x[None])], strict=True))
+        for x in (image, problem.style, content)
+    )
+    content_loss = sum(
+        weight * ((of_image[name] - of_content[name]) ** 2).sum() / (of_style[name] ** 2).sum()
+        for name, weight in features.content.items()
+    )
+    style_loss = 0
+    for name, weight in features.style.items():
+        goal = numpy_gram(of_style[name])
+        style_loss += weight * ((numpy_gram(of_image[name]) - goal) ** 2).sum() / (goal**2).sum()
     roughness = (np.diff(image, axis=0) ** 2).mean() + (np.diff(image, axis=1) ** 2).mean()
-    loss, _ = problem.loss([tf.constant(image)], (content, features), ())
-    np.testing.assert_allclose(loss, 2 * content_loss + 3 * np.mean(style_losses) + 5 * roughness, rtol=1e-4)
+    loss, _ = problem.loss([tf.constant(image)], problem.sample(seed)[1], ())
+    np.testing.assert_allclose(loss, 2 * content_loss + 3 * style_loss + 5 * roughness, rtol=1e-4)
+
+
+def test_weights_that_are_not_given_are_those_of_the_network(seed):
+    default = NeuralArt(16)
+    features = load_features("cifar10")
+    alpha, beta, gamma = features.weights
+    stated = NeuralArt(
+        16,
+        content_weight=alpha,
+        style_weight=beta,
+        regularization=gamma,
+        style_layers=features.style,
+        content_layers=features.content,
+    )
+    parameters, state = default.sample(seed)
+    assert default.loss(parameters, state, ())[0] == stated.loss(parameters, state, ())[0]
+    assert sum(features.style.values()) == pytest.approx(1) and sum(features.content.values()) == pytest.approx(1)
+
+
+def test_it_starts_from_noise_or_from_the_content(seed):
+    (noise,), (content, _) = NeuralArt(16, stddev=0.0).sample(seed)
+    np.testing.assert_array_equal(noise, np.full((16, 16, 3), 0.5, "float32"))
+    (image,), _ = NeuralArt(16, start="content", stddev=0.0).sample(seed)
+    np.testing.assert_array_equal(image, content)
 
 
 def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(seed):
@@ -82,35 +110,12 @@ def test_styles_are_pictures_of_any_size(style):
     assert np.abs(resized(large, 64) - small).mean() < 0.1
 
 
-def test_the_feature_network_that_comes_along_knows_images():
-    model, layers = load_features()
-    assert sum(int(np.prod(v.shape)) for v in model.weights) > 30_000
-    assert layers[-1] == "conv_3"
-    activations = model(photograph("train")[None, :64, :64])
-    assert [a.shape[-1] for a in activations] == [3, 16, 16, 32, 32, 64, 32]
-    assert all(0.01 < np.mean(a.numpy() > 0) < 0.99 for a in activations[1:])
-
-
-# Keras stores variables by np.array, of which NumPy 2 warns.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_vgg19_is_taken_from_a_file(tmp_path, seed):
-    path = str(tmp_path / "vgg.weights.h5")
-    vgg = keras.applications.VGG19(include_top=False, weights=None)
-    vgg.save_weights(path)
-    problem = NeuralArt(32, features=path)
-    parameters, state = problem.sample(seed)
-    assert np.isfinite(problem.loss(parameters, state, ())[0])
-    image = problem.style[None]
-    expected = keras.Model(vgg.inputs[0], vgg.get_layer("block1_conv1").output)(
-        keras.applications.vgg19.preprocess_input(255 * image)
-    )
-    np.testing.assert_allclose(load_features(path).model(image)[0], expected, rtol=1e-3, atol=1e-3)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"image_size": 30}, "`image_size` must be a multiple of 4, at least 8. Received: 30"),
+        ({"start": "style"}, "`start` must be one of .*Received: 'style'"),
+        ({"style_layers": {"conv_9": 1.0}}, "Layers to compare must be among pixels, .*Received: conv_9"),
         ({"split": "validation"}, "`split` must be one of"),
         ({"style": "no_such.png"}, "no_such.png cannot be read as a picture"),
         ({"style_weight": -1.0}, "`style_weight` must not be negative. Received: -1.0"),
@@ -127,3 +132,9 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path):
     (tmp_path / "x.png").write_text("no picture")
     with pytest.raises(ValueError, match="JPEG, PNG, GIF or BMP was expected"):
         load_picture(tmp_path / "x.png")
+
+
+def test_a_picture_is_scaled_as_a_whole():
+    picture = photograph("train")
+    assert scaled(picture, 64).shape == (43, 64, 3)
+    np.testing.assert_allclose(scaled(picture, 64).mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=0.01)
