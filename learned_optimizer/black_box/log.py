@@ -46,7 +46,7 @@ class Log:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         log = cls(path, begun_with, [])
-        log._write("x", {"format": FORMAT, "format_version": FORMAT_VERSION, "begun_with": dict(begun_with)})
+        _write(path, "x", {"format": FORMAT, "format_version": FORMAT_VERSION, "begun_with": dict(begun_with)})
         return log
 
     @classmethod
@@ -88,7 +88,7 @@ class Log:
             TypeError: If JSON cannot hold the parameters.
         """
         value = evaluation.value if math.isfinite(evaluation.value) else None
-        self._write("a", {"parameters": evaluation.parameters, "value": value})
+        _write(self.path, "a", {"parameters": evaluation.parameters, "value": value})
         self.evaluations.append(evaluation)
 
     @contextlib.contextmanager
@@ -101,12 +101,13 @@ class Log:
                 self.path.unlink(missing_ok=True)
             raise
 
-    def _write(self, mode: str, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
-        with self.path.open(mode, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+
+def _write(path: Path, mode: str, line: Mapping[str, Any]) -> None:
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+    with path.open(mode, encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _evaluation(path: Path, number: int, line: Any) -> Evaluation:
