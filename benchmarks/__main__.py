@@ -7,6 +7,7 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -47,20 +48,28 @@ def main() -> None:
     for name, package in missing.items():
         print(f"Left out, for {package} is not installed: {name}")
     chosen = [m for m in chosen if m.name not in missing]
-    rows = []
-    with tqdm(total=len(chosen) * values.repeats, unit="case") as progress:
-        for repeat in range(values.repeats):
-            for measurement in chosen:
-                progress.set_postfix_str(measurement.name)
-                rows.append({"name": measurement.name, "repeat": repeat, **measurement.run(values.seconds)})
-                progress.update()
-    frame = pd.DataFrame(rows)
+    rows: list[dict[str, Any]] = []
+    part = bool(values.only or values.quick)
+    try:
+        with tqdm(total=len(chosen) * values.repeats, unit="case") as progress:
+            for repeat in range(values.repeats):
+                for measurement in chosen:
+                    progress.set_postfix_str(measurement.name)
+                    rows.append({"name": measurement.name, "repeat": repeat, **measurement.run(values.seconds)})
+                    progress.update()
+    except BaseException:
+        part = True  # What was measured until then is not lost.
+        raise
+    finally:
+        if rows:
+            _report(pd.DataFrame(rows), values.out or (None if part else RESULTS))
+
+
+def _report(frame: pd.DataFrame, out: Path | None) -> None:
+    """Prints the medians and the ratios, and writes them into a folder, if there is one."""
     table = frame.drop(columns="repeat").groupby("name", sort=False).median()
-    bars = ratios(table)
-    text = f"{markdown(table.reset_index())}\n{markdown(bars)}"
-    print(f"\n{text}\nMedians of {values.repeats}.")
-    part = values.only or values.quick
-    out = values.out or (None if part else RESULTS)
+    text = f"{markdown(table.reset_index())}\n{markdown(ratios(table))}"
+    print(f"\n{text}\nMedians of {frame['repeat'].nunique()}.")
     if out:
         _write(out, frame, text)
         print(f"Written to {out}")
