@@ -3,6 +3,7 @@
 # make test-backends: all that runs on JAX, and LearnedOptimizer on PyTorch, which is installed for it.
 # make test-nightly: LearnedOptimizer, rules and presets on the Keras of last night, in an environment of its own.
 # make wheel: build the wheel into dist, install it with JAX alone into an empty environment, and use it there.
+# make docs: build the site of the documentation into site, with warnings as errors.
 # make lint, also called check: style and types. make format: mend the style. make bench: the benchmarks, half an hour.
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +16,7 @@ ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradi
 NIGHTLY := .venv-nightly
 EMPTY := dist/empty
 
-.PHONY: demo test test-slow test-backends test-nightly check lint format bench wheel clean
+.PHONY: demo docs test test-slow test-backends test-nightly check lint format bench wheel clean
 
 $(INSTALLED): setup.cfg pyproject.toml
 	@echo "Installing into $(VENV): about a minute, several hundred megabytes."
@@ -42,6 +43,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
+
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
@@ -67,6 +72,7 @@ test-slow: $(INSTALLED)
 test-backends: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,torch]'
 	$(BIN)/python -m pytest tests/optimizer/test_processes.py -k backends
+	$(BIN)/python -m pytest tests/docs/test_pages.py -m "slow or not slow" -k how_to/backends
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m every_backend
 
 # The package keras-nightly takes the place of keras, so that both cannot be installed.
@@ -79,4 +85,4 @@ test-nightly:
 	$(NIGHTLY)/bin/python -m pytest --numprocesses=2 --dist=worksteal tests/optimizer tests/presets tests/rules
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) demo build dist *.egg-info
+	rm -rf $(VENV) $(NIGHTLY) demo site .cache build dist *.egg-info

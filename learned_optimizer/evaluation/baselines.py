@@ -93,6 +93,7 @@ _TABLE = (
     Baseline("adamw-cosine", "AdamW, cosine", lambda: keras.optimizers.AdamW(), TOLD, (-5, 0), cosine),
 )
 BASELINES: dict[str, Baseline] = {baseline.name: baseline for baseline in _TABLE}
+"""The baselines of this library by their names."""
 
 
 def find_baseline(name: str) -> Baseline | None:

@@ -10,6 +10,7 @@ from learned_optimizer.presets.written import shortened
 
 FOLDER = Path(__file__).parent / "data"
 DEFAULT = "general"
+"""The name of the preset that `LearnedOptimizer()` takes."""
 # The name of the default among presets of rules that see values only, and the beginning of those of the others.
 BLACK_BOX = "black-box"
 # Names that presets had in earlier versions.

@@ -21,14 +21,15 @@ RULES: dict[str, type[Rule]] = {
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
     "RNNprop": RNNprop,
 }
-# Rules that see values only, which `minimize` uses.
+"""Rules that see gradients and have a φ, by the names of their classes."""
 BLACK_BOX: dict[str, type[Rule]] = {
     "BlackBoxLSTM": BlackBoxLSTM,
     "DimensionwiseLSTM": DimensionwiseLSTM,
     "Surrogate": Surrogate,
 }
-# Rules without φ, which are not meta-trained.
+"""Rules that see values only, which `minimize` uses."""
 HANDMADE: dict[str, type[Rule]] = {"Adam": Adam, "Prodigy": Prodigy, "ScheduleFree": ScheduleFree}
+"""Rules without φ, which are not meta-trained."""
 EVERY: dict[str, type[Rule]] = RULES | BLACK_BOX | HANDMADE
 
 

@@ -12,6 +12,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "Imitation": Imitation,
     "CMAES": CMAES,
 }
+"""The estimators of this library by the names of their classes."""
 
 __all__ = [
     "CMAES",

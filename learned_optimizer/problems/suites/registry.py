@@ -9,9 +9,11 @@ from learned_optimizer.problems.suites import development, held_out
 
 _BUILDERS = {"development": development.TASKS, "held-out": held_out.TASKS}
 SUITES: dict[str, tuple[str, ...]] = {suite: tuple(builders) for suite, builders in _BUILDERS.items()}
+"""The names of the tasks of each suite."""
 TASKS: dict[str, Callable[[str | None], KerasProblem]] = {
     name: build for builders in _BUILDERS.values() for name, build in builders.items()
 }
+"""The functions that make the tasks, by name; each is given the folder of TensorFlow data sets, or None."""
 
 
 def make_task(name: str, data_dir: str | None = None) -> KerasProblem:

@@ -128,3 +128,4 @@ def _with_mistakes(labels: np.ndarray, classes: int, generator: np.random.Genera
 
 
 MIXTURES: dict[str, Callable[[], list[Problem]]] = {"small-tasks": small_tasks}
+"""Functions that make several problems to meta-train on together, by name."""
