@@ -9,12 +9,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-# Steps in each of which the default does what it later does in one of ten.
-EARLY = 10
+from benchmarks.timing import seconds_of_each, time_step
 
 
 def meta_training(
@@ -34,7 +32,7 @@ def meta_training(
     meta_step = module.make_meta_step(problem, **(options if implementation == "library" else {}))
     meta_step()
     first = time.perf_counter() - imported
-    each = _time(meta_step, seconds)
+    each = float(np.median(seconds_of_each(meta_step, seconds)))
     return {
         "inner_steps_per_second": unroll * episodes / each,
         "first_seconds": first,
@@ -62,12 +60,7 @@ def step(
         run = module.make_step(optimizer, matrices if side else vectors, jit)
     else:
         run = module.make_step(parameters)
-    run()
-    first = time.perf_counter() - began
-    for _ in range(EARLY):
-        run()
-    # What a rule does in one of several steps is part of their mean.
-    return {"milliseconds": 1e3 * _time(run, seconds, np.mean), "first_seconds": first, "working_mib": _peak() - before}
+    return {**time_step(run, seconds, began), "working_mib": _peak() - before}
 
 
 def evolution(problem: str, rule: str = "general", episodes: int = 64, seconds: float = 5.0) -> dict[str, float]:
@@ -120,16 +113,6 @@ def rates() -> dict[str, float]:
     from benchmarks.floor import measure_rates
 
     return measure_rates()
-
-
-def _time(function: Callable[[], Any], seconds: float, average: Callable[[list[float]], Any] = np.median) -> float:
-    function()
-    times: list[float] = []
-    while sum(times) < seconds or len(times) < 3:
-        began = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - began)
-    return float(average(times))
 
 
 def _peak() -> float:

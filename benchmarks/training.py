@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from benchmarks.timing import time_step
 from learned_optimizer import LearnedOptimizer
 
 BATCH, CLASSES, INPUTS = 64, 10, 64
@@ -59,7 +60,7 @@ def eager(optimizer: str, width: int, seconds: float) -> dict[str, float]:
     """Steps with `run_eagerly=True`."""
     model = new_model(optimizer, width, run_eagerly=True)
     x, y = np.ones((BATCH, INPUTS), "float32"), np.zeros(BATCH, int)
-    return _timed(lambda: model.train_on_batch(x, y), seconds)
+    return time_step(lambda: model.train_on_batch(x, y), seconds)
 
 
 def embedding(optimizer: str, rows: int, dimension: int, touched: int, seconds: float) -> dict[str, float]:
@@ -80,18 +81,4 @@ def embedding(optimizer: str, rows: int, dimension: int, touched: int, seconds: 
         step(tf.constant(generator.integers(0, rows, touched)))
         table.value[0, 0].numpy()
 
-    return _timed(run, seconds)
-
-
-def _timed(step: Any, seconds: float) -> dict[str, float]:
-    began = time.perf_counter()
-    step()
-    first = time.perf_counter() - began
-    for _ in range(10):  # In each of which roots are taken.
-        step()
-    times: list[float] = []
-    while sum(times) < seconds or len(times) < 10:
-        began = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - began)
-    return {"milliseconds": 1e3 * float(np.mean(times)), "first_seconds": first}
+    return time_step(run, seconds)

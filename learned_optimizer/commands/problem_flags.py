@@ -18,13 +18,13 @@ from learned_optimizer.problems.pictures import STYLES
 from learned_optimizer.problems.quadratic import DISTRIBUTIONS, Quadratic
 from learned_optimizer.problems.suites import MIXTURES, TASKS, make_task
 
-ART_FLAGS = ("image_size", "style", "features", "content", "start", "split")
-TASK_FLAGS = ("data_dir",)
-QUADRATIC_FLAGS = ("dimension", "functions", "distribution", "stddev")
-CLASSIFIER_FLAGS = (
+# The flags of one kind of problem alone.
+ART = ("image_size", "style", "features", "content", "start")
+QUADRATIC = ("dimension", "functions", "distribution")
+CLASSIFIER = (
     "network",
-    "channels",
     "hidden_sizes",
+    "channels",
     "activation",
     "batch_normalization",
     "batch_size",
@@ -33,28 +33,19 @@ CLASSIFIER_FLAGS = (
     "classes",
     "examples",
     "downscale",
-    "split",
-    "data_dir",
 )
+# Those that a problem takes.
+ART_FLAGS = (*ART, "split")
+TASK_FLAGS = ("data_dir",)
+QUADRATIC_FLAGS = (*QUADRATIC, "stddev")
+CLASSIFIER_FLAGS = (*CLASSIFIER, "split", "data_dir")
 CONVOLUTIONAL_FLAGS = ("channels", "batch_normalization")
 # All flags, by what they are for.
 GROUPS = {
     "the problem": ("problem", "data_dir", "split"),
-    "a problem that classifies images": (
-        "network",
-        "hidden_sizes",
-        "channels",
-        "activation",
-        "batch_normalization",
-        "batch_size",
-        "initialization",
-        "stddev",
-        "classes",
-        "examples",
-        "downscale",
-    ),
-    "--problem=quadratic": ("dimension", "functions", "distribution"),
-    "--problem=neural-art": ("image_size", "style", "features", "content"),
+    "a problem that classifies images": CLASSIFIER,
+    "--problem=quadratic": QUADRATIC,
+    "--problem=neural-art": ART,
 }
 MOST_LAYERS, MOST_DIGITS = 100, len(str(LARGEST_COUNT))
 NETWORKS = {"mlp": MLPClassifier, "conv": ConvClassifier}
