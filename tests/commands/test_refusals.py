@@ -172,7 +172,7 @@ def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-COMMANDS = {"train": (train, 15), "evaluate": (evaluate, 33), "minimize": (minimize, 11), "report": (report, 1)}
+COMMANDS = {"train": (train, 15), "evaluate": (evaluate, 34), "minimize": (minimize, 11), "report": (report, 1)}
 
 
 def flags_of(command):
