@@ -12,8 +12,10 @@ from experiments.experiment import Experiment
 from experiments.outcomes.headline import folders_of, headline_of
 from experiments.outcomes.suite import OVERVIEW, SUITE
 from learned_optimizer.evaluation.baselines import GROUPS, NOTHING, baseline_of
+from learned_optimizer.evaluation.files import SUMMARY
 from learned_optimizer.evaluation.markdown import table
 from learned_optimizer.evaluation.statistics import Interval
+from learned_optimizer.presets.library import DEFAULT
 
 HELD_OUT = "held-out"
 # Experiments with a meta-trained preset that the first page shows.
@@ -33,6 +35,9 @@ SHOWN = (
     "cifar10",
 )
 
+# The comparisons on CIFAR-10, by their classes.
+CLASSES = {"cifar10": "ten", "cifar5": "five", "cifar2": "two"}
+
 
 def with_figures(text: str, results: Path, experiments: Mapping[str, Experiment]) -> str:
     """The README's text, with what stands between `<!-- NAME -->` and `<!-- /NAME -->` as the results say."""
@@ -48,6 +53,8 @@ def with_figures(text: str, results: Path, experiments: Mapping[str, Experiment]
 def blocks(results: Path, experiments: Mapping[str, Experiment]) -> dict[str, str]:
     """The parts of the README by name, of those experiments whose results are there."""
     parts = {"meta-trained": _meta_trained(results, experiments)}
+    if all((results / name / SUMMARY).exists() for name in CLASSES):
+        parts["cifar10"] = _cifar10(results)
     if (results / HELD_OUT / OVERVIEW).exists():
         overview = pd.read_csv(results / HELD_OUT / OVERVIEW, index_col="optimizer")
         suite = pd.read_csv(results / HELD_OUT / SUITE)
@@ -122,6 +129,20 @@ def _meta_trained(results: Path, experiments: Mapping[str, Experiment]) -> str:
             claim = f"[{experiments[name].claim.rstrip('.')}](results/{name}/README.md)"
             rows.append([claim, headline.verdict, ratio, headline.against.split(" (")[0]])
     return table(["the paper's claim, or ours", "here", "ratio", "to"], rows)
+
+
+def _cifar10(results: Path) -> str:
+    """What the default comes to on the paper's convolutional network."""
+    found = []
+    for name, classes in CLASSES.items():
+        summary = pd.read_csv(results / name / SUMMARY, index_col="optimizer")
+        best = summary.index[(summary["final_ratio"] == 1) & (summary.index != DEFAULT)][0].split(" (")[0]
+        ratio = Interval.of_row(summary.loc[DEFAULT], "final_ratio").text(2)
+        found.append(f"with [{classes} classes](results/{name}/README.md) {ratio} ({best})")
+    return _wrapped(
+        "On the paper's convolutional network, CIFAR-10's test images and 1,000 steps, its final loss to that of the "
+        f"best tuned baseline is {_listed(found)}."
+    )
 
 
 def _wins(row: pd.Series) -> str:
