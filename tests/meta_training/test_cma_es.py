@@ -54,7 +54,7 @@ def test_it_finds_a_good_rate_and_leaves_the_rest_alone():
     trainer = make_trainer()
     before = trainer.validate().mean()
     trainer.fit(2, 5, verbose=0)
-    assert trainer.best < 0.9 * before
+    assert trainer.best < 0.95 * before
     np.testing.assert_array_equal(trainer.weights["unused"], [1, 1])
     # φ is the mean of the search.
     search = trainer.estimator._search
@@ -95,7 +95,7 @@ def test_what_diverges_counts_twice_as_much_as_what_is_far_worse():
     class Diverging(Quadratic):
         def loss(self, parameters, state, batch):
             loss, state = super().loss(parameters, state, batch)
-            return ops.where(parameters[0][0] > 1e6, np.nan, loss), state
+            return ops.where(ops.max(parameters[0]) > 1e6, np.nan, loss), state
 
     trainer = make_trainer()
     task = trainer.estimator.task(

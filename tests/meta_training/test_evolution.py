@@ -223,7 +223,7 @@ def test_its_expectation_is_the_meta_gradient():
     groups, weights = groups_of(problem, preset), tensors(preset)
     carry = start(problem, groups, make_seed(5)[None])
     _, gradient = gradient_of(lambda weights: ops.sum(unroll(problem, groups, weights, carry, 1)[0]))(weights)
-    exact = np.concatenate([np.ravel(g) for g in gradient.values()])
+    exact = np.concatenate([np.ravel(gradient[name]) for name in weights])
     # The same episode with many perturbations, drawn here by NumPy.
     generator = np.random.default_rng(0)
     noise = {n: generator.standard_normal((pairs, *v.shape)).astype("float32") for n, v in weights.items()}
@@ -233,7 +233,7 @@ def test_its_expectation_is_the_meta_gradient():
     losses, _ = backend.jit(lambda moved, many: advance(problem, groups, moved, many, 1, perturbed=True))(moved, many)
     losses = ops.convert_to_numpy(losses)
     counts = (losses[0, ::2] - losses[0, 1::2]) / (2 * sigma)
-    estimates = np.concatenate([np.tensordot(counts, e, 1).ravel() / pairs for e in noise.values()])
+    estimates = np.concatenate([np.tensordot(counts, noise[name], 1).ravel() / pairs for name in weights])
     error = np.linalg.norm(estimates - exact) / np.linalg.norm(exact)
     assert error < 3 * np.sqrt(exact.size / pairs)
 

@@ -197,9 +197,10 @@ def draw_noise(phi: Mapping[str, Tensor], seeds: Tensor, step: Tensor | None = N
         seed = backend.fold_in(seed, streams.PERTURBATION)
         if step is not None:
             seed = backend.fold_in(backend.fold_in(seed, len(phi)), step)
+        # In the order of names, which a compiled program may have sorted.
         return {
-            name: backend.normal(value.shape, backend.fold_in(seed, number))
-            for number, (name, value) in enumerate(phi.items())
+            name: backend.normal(phi[name].shape, backend.fold_in(seed, number))
+            for number, name in enumerate(sorted(phi))
         }
 
     return backend.draw_each(draw, seeds[::2])
