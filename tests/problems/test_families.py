@@ -50,7 +50,7 @@ def test_a_short_step_against_the_gradient_lowers_the_loss_on_the_same_minibatch
     _, state, _ = value_and_gradient(problem, parameters, state, data)  # The first step of an adversary.
     loss, _, gradient = value_and_gradient(problem, parameters, state, data)
     square = sum(float(ops.sum(ops.square(part))) for part in gradient)
-    length = 0.02 * float(loss) / square
+    length = 0.002 * float(loss) / square
     moved = [value - length * part for value, part in zip(parameters, gradient, strict=True)]
     after, _, _ = value_and_gradient(problem, moved, state, data)
     # The gradient of a policy is that of the actions taken, an estimate.
