@@ -114,19 +114,23 @@ def _pair(name: str) -> tuple[str, str]:
 
 
 def _fit(table: pd.DataFrame) -> list[Bar]:
-    def column(name: str, optimizer: str, column: str) -> float:
-        return table.loc[f"fit, {name}: {optimizer}", column]
+    def both(name: str, column: str) -> tuple[float, float]:
+        return table.loc[f"fit, {name}: general", column], table.loc[f"fit, {name}: adam", column]
+
+    def ratio(name: str) -> float:
+        own, adam = both(name, "milliseconds")
+        return own / adam
+
+    def over(name: str) -> float:
+        own, adam = both(name, "first_seconds")
+        return own - adam
 
     bars: list[Bar] = []
     for backend, first in (("TensorFlow", 2.5), ("JAX", 5)):
         names = [f"{depth} layers of {width}, {backend}" for width, depth in FITTED]
-        for name in names:
-            of_both = functools.partial(column, name)
-            ratio = lambda f=of_both: f("general", "milliseconds") / f("adam", "milliseconds")  # noqa: E731
-            bars.append((f"fit, {name}: general / Adam", "<= 1.5", ratio))
-        small = functools.partial(column, names[0])
-        over = lambda f=small: f("general", "first_seconds") - f("adam", "first_seconds")  # noqa: E731
-        bars.append((f"fit, {names[0]}: seconds of the first step over Adam's", f"<= {first}", over))
+        bars += [(f"fit, {name}: general / Adam", "<= 1.5", functools.partial(ratio, name)) for name in names]
+        label = f"fit, {names[0]}: seconds of the first step over Adam's"
+        bars.append((label, f"<= {first}", functools.partial(over, names[0])))
     return bars
 
 
@@ -148,11 +152,7 @@ def _step(table: pd.DataFrame) -> list[Bar]:
         ),
         ("step 10^6: 200 variables / one", "<= 1.25", over("10^6 in 200 variables, learned", "10^6, learned")),
         *((f"step {name}: general / Adam", "<= 5", over(*_pair(name))) for name in COMPARED),
-        (
-            "step, embedding of 200,000 rows: general / Adam",
-            "<= 2",
-            over(*(f"embedding of 200,000 rows: {o}" for o in TRAINED)),
-        ),
+        (f"step, {EMBEDDING}: general / Adam", "<= 2", over(*(f"{EMBEDDING}: {optimizer}" for optimizer in TRAINED))),
         ("eager step: milliseconds", "<= 50", lambda: table.loc["eager step: general", "milliseconds"]),
         (
             "step 10^7: MiB beyond the state",

@@ -44,7 +44,7 @@ def main(
         style: Path of the picture whose style it has.
         out: Path to write it to; by default it is not written.
         size: Pixels of the longer side.
-        style_weight: How much the style counts.
+        style_weight: β, the weight of the style.
         features: The network that compares pictures, such as the path of VGG-19's weights; see `load_features`.
     """
     target = scaled(load_picture(content) if content else photograph("train"), size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def upgraded(stored: Sequence[np.ndarray], plan: Plan) -> list[np.ndarray]:
         if isinstance(member, Preset):
             slots += _of_rule(member.rule, group, former, plan)
         else:
-            slots += [next(former) for _ in member.variables]
+            slots += itertools.islice(former, len(member.variables))
     return [*slots, *former]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -318,7 +319,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             averaged = self._average_scale is not None
             first = len(self.variables) - self._plan.num_variables - averaged
             if is_former:
-                values = [*values[:first], *former.upgraded(values[first:], self._plan)]
+                # What another optimizer saved does not fit: Keras leaves it out, with a warning.
+                with contextlib.suppress(ValueError):
+                    values = [*values[:first], *former.upgraded(values[first:], self._plan)]
             if averaged and len(values) == len(self.variables) - 1:
                 values.append(np.zeros((), "float32"))  # It was saved without the average.
             stored = {str(number): value for number, value in enumerate(values)}

@@ -157,6 +157,19 @@ def test_copies_keep_the_configuration(make_optimizer, duplicate):
     continued(model, whole)
 
 
+@pytest.mark.parametrize("make", [learned, LearnedOptimizer], ids=["paper", "default"])
+@pytest.mark.parametrize("saved", [keras.optimizers.Adam, keras.optimizers.SGD])
+def test_weights_that_were_saved_with_another_optimizer_load(make, saved, tmp_path):
+    """Keras leaves out the state of the other optimizer, and says so."""
+    model, other = compiled(saved(0.01)), compiled(make())
+    losses(model, epochs=1)
+    losses(other, epochs=1)
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer"):
+        other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(weights(other), weights(model))
+
+
 def test_cloned_models(make_optimizer):
     model = compiled(make_optimizer())
     losses(model)
