@@ -162,6 +162,14 @@ def has_accelerator() -> bool:
     return jax.default_backend() != "cpu"
 
 
+def remat_is_faster() -> bool:
+    """Whether to keep what a derivative needs takes longer than to compute it again.
+
+    On a CPU each call of a program takes new memory from the system for it, page by page.
+    """
+    return not has_accelerator()
+
+
 def make_apply(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Callable[..., None]:
     """A compiled function of gradients that makes a step of a built Keras optimizer on its variables."""
     stateless = jax.jit(optimizer.stateless_apply)

@@ -286,6 +286,11 @@ def first_nonfinite_operation(function: Callable[[], Any]) -> str:
     return ""
 
 
+def remat_is_faster() -> bool:
+    """No: the programs of single steps take their memory from what those before gave back."""
+    return False
+
+
 def make_apply(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> Callable[..., None]:
     """A compiled function of gradients that makes a step of a built Keras optimizer on its variables."""
     apply = tf.function(lambda gradients: optimizer.apply(gradients, variables))

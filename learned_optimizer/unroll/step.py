@@ -37,7 +37,8 @@ class GroupRule:
         group: The rule and the tensors that it updates.
         episodes: The number of episodes.
         perturbed: Whether φ is another in each episode, along a first axis.
-        remat: Whether it is computed again on the way back, rather than kept (gradient checkpointing).
+        remat: Whether it is computed again on the way back, rather than kept (gradient checkpointing); `None`: where
+            that is faster.
         drawn: The number of the group's coordinates in each episode that it is called on; None for all.
     """
 
@@ -46,14 +47,14 @@ class GroupRule:
         group: ParameterGroup,
         episodes: int,
         perturbed: bool = False,
-        remat: bool = False,
+        remat: bool | None = False,
         drawn: int | None = None,
     ) -> None:
         self._rule, self._episodes = group.rule, episodes
         shapes = group.shapes if drawn is None else ((drawn,),)
         self._layout = Layout(shapes).times(1 if perturbed else episodes)
         call = self._call_each if perturbed else self._call
-        call = keras.remat(call) if remat else call
+        call = keras.remat(call) if (backend.remat_is_faster() if remat is None else remat) else call
         fused = not group.rule.coordinatewise or episodes * (drawn or group.size) >= COMPILED_FROM
         self._compiled = backend.subroutine(call, fused=True) if fused else call
 

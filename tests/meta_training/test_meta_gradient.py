@@ -97,7 +97,7 @@ def test_second_derivatives_make_a_difference(case):
 def test_recomputed_it_is_the_same(case, smooth, monkeypatch, compiled_from, second_derivatives):
     rule, phi, gradients = case
     monkeypatch.setattr("learned_optimizer.unroll.step.COMPILED_FROM", compiled_from)
-    for remat in (False, True):
+    for remat in (False, True, None):
         again = meta_gradient(smooth, rule, phi, second_derivatives, remat=remat)
         np.testing.assert_allclose(again, gradients[second_derivatives], rtol=1e-9)
 

@@ -259,7 +259,7 @@ class TestResuming:
         other = make_trainer(card={"description": "other"}, estimator=estimator)
         assert len(other.fit(2, 1, run_directory=tmp_path, resume=True, verbose=0)) == 2
         config = json.loads((tmp_path / "config.json").read_text())
-        assert config["fit"]["epochs"] == 1 and config["arguments"]["estimator"]["config"]["remat"] is False
+        assert config["fit"]["epochs"] == 1 and config["arguments"]["estimator"]["config"]["remat"] is None
         (resumption,) = config["resumptions"]
         assert resumption["epochs"] == 2 and resumption["versions"] == config["versions"]
 

@@ -28,8 +28,8 @@ class Backpropagation(Estimator):
             then drowns all that other steps say (Metz et al., 2019, arXiv:1810.10180, show why; Pascanu et al., 2013,
             arXiv:1211.5063, clip the gradient of φ only).
         coordinate_fraction: The part of the coordinates that a meta-gradient is estimated from; see `unroll`.
-        remat: Whether the rule is computed again on the way back (gradient checkpointing): half the memory, for at most
-            a tenth of the time.
+        remat: Whether the rule is computed again on the way back (gradient checkpointing), which takes half the memory;
+            `None`: where that is faster, see `unroll`.
         jit_compile: Whether the estimate is one XLA program on TensorFlow; `None`: where a GPU is. On a CPU that is
             half as fast as compiling the rule alone, as is done in any case, and takes minutes to compile. On JAX all
             is one program.
@@ -44,7 +44,7 @@ class Backpropagation(Estimator):
         second_derivatives: bool = False,
         clip_adjoint: float | None = None,
         coordinate_fraction: float = 1.0,
-        remat: bool = False,
+        remat: bool | None = None,
         jit_compile: bool | None = None,
     ) -> None:
         super().__init__(unroll_length)
