@@ -21,7 +21,7 @@ def meta_training(
     episodes: int = 1,
     fraction: float = 1.0,
     unroll: int = 20,
-    remat: bool = False,
+    remat: bool | None = None,
     seconds: float = 5.0,
 ) -> dict[str, float]:
     """Meta-steps of an implementation: inner steps a second, seconds to the first, peak memory."""

@@ -18,7 +18,7 @@ from learned_optimizer.unroll import start, unroll
 
 
 def make_meta_step(
-    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL, remat: bool = False
+    name: str, episodes: int = 1, fraction: float = 1.0, unroll_length: int = o.UNROLL, remat: bool | None = None
 ) -> Callable[[], float]:
     """A function that makes a meta-step of `MetaTrainer`, the start of new episodes included, and returns its loss."""
     trainer = MetaTrainer(
