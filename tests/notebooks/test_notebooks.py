@@ -5,15 +5,16 @@ A cell whose metadata has `short` holds the sizes of the full run; tests put the
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST = 200_000
+execute = runpy.run_path(str(ROOT / "notebooks" / "run.py"))["execute"]
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -39,10 +40,7 @@ def test_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     shortened(notebook)
-    (tmp_path / "results").symlink_to(ROOT / "results")
-    NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    execute(notebook, tmp_path, timeout=300)
 
 
 @every_notebook
