@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import re
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from learned_optimizer.files import replaced_file
 FOLDER = Path(__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 PNG = "image/png"
+# Lines that TensorFlow writes before it looks at its log level.
+LOGGED = re.compile(r"[IWE]\d{4} |WARNING: All log messages before absl|To enable the following instructions:|$")
 # Seconds of a cell.
 LONGEST = 3_600
 
@@ -24,16 +27,24 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, timeout: int = LONGES
     """Runs a notebook from its first cell to its last, in a folder from which it finds `results`, as in a checkout."""
     (folder / "results").symlink_to(FOLDER.resolve().parent / "results")
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", resources=resources).execute()
+    client = NotebookClient(
+        notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True, resources=resources
+    )
+    client.execute()
 
 
 def reduce(notebook: nbformat.NotebookNode) -> None:
-    """Gives the pictures a palette, and takes away what changes with each run and says nothing."""
+    """Gives the pictures a palette, and takes away what says nothing: times of day, and TensorFlow's own log."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if picture := output.get("data", {}).get(PNG):
                 output.data[PNG] = base64.b64encode(with_palette(base64.b64decode(picture))).decode()
+            if output.get("name") == "stderr":
+                lines = output.text.splitlines(keepends=True)
+                output.text = "".join(line for line in lines if not LOGGED.match(line))
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
 
 
 def main() -> None:

@@ -127,10 +127,10 @@ def _cifar10(results: Path) -> str:
         summary = pd.read_csv(results / name / SUMMARY, index_col="optimizer")
         best = summary.index[(summary["final_ratio"] == 1) & (summary.index != DEFAULT)][0].split(" (")[0]
         ratio = Interval.of_row(summary.loc[DEFAULT], "final_ratio").text(2)
-        found.append(f"with [{classes} classes](results/{name}/README.md) {ratio} ({best})")
+        found.append(f"{ratio} with [{classes} classes](results/{name}/README.md) ({best})")
     return wrapped(
-        "On the paper's convolutional network, CIFAR-10's test images and 1,000 steps, its final loss to that of the "
-        f"best tuned baseline is {listed(found)}."
+        "It was also run on the paper's convolutional network, 1,000 steps on CIFAR-10's test images. The ratio of its "
+        f"final loss to that of the best tuned baseline is {listed(found)}."
     )
 
 
