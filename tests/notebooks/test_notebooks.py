@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST = 200_000
-execute = runpy.run_path(str(ROOT / "notebooks" / "run.py"))["execute"]
+RUN = runpy.run_path(str(ROOT / "notebooks" / "run.py"))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -40,7 +40,7 @@ def test_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     shortened(notebook)
-    execute(notebook, tmp_path, timeout=300)
+    RUN["execute"](notebook, tmp_path, timeout=300)
 
 
 @every_notebook
@@ -67,3 +67,15 @@ def test_opens_in_colab_and_has_no_local_path(path):
     assert f"blob/main/notebooks/{path.name})" in notebook.cells[0].source
     assert "%pip install" in notebook.cells[1].source
     assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text(encoding="utf-8"))
+
+
+def test_what_says_nothing_is_not_kept():
+    logged = (
+        "WARNING: All log messages before absl::InitializeLog() is called\nI0000 00:00:1.5  7 port.cc:153] oneDNN\n\n"
+    )
+    outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text=text) for text in (logged, logged + "own warning\n")
+    ]
+    cell = nbformat.v4.new_code_cell("f()", outputs=outputs, metadata={"execution": {"iopub.status.busy": "now"}})
+    RUN["reduce"](nbformat.v4.new_notebook(cells=[cell]))
+    assert [output.text for output in cell.outputs] == ["mine\n"] and not cell.metadata
