@@ -70,12 +70,8 @@ def test_opens_in_colab_and_has_no_local_path(path):
 
 
 def test_what_says_nothing_is_not_kept():
-    logged = (
-        "WARNING: All log messages before absl::InitializeLog() is called\nI0000 00:00:1.5  7 port.cc:153] oneDNN\n\n"
-    )
-    outputs = [
-        nbformat.v4.new_output("stream", name="stderr", text=text) for text in (logged, logged + "own warning\n")
-    ]
+    logged = "WARNING: All log messages before absl::InitializeLog()\nI0000 00:00:1.5  7 port.cc:153] oneDNN\n\n"
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in (logged, f"{logged}mine\n")]
     cell = nbformat.v4.new_code_cell("f()", outputs=outputs, metadata={"execution": {"iopub.status.busy": "now"}})
     RUN["reduce"](nbformat.v4.new_notebook(cells=[cell]))
     assert [output.text for output in cell.outputs] == ["mine\n"] and not cell.metadata
