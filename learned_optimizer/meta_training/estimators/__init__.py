@@ -8,22 +8,14 @@ from learned_optimizer.meta_training.estimators.base import (
     Estimator,
     Measured,
     Task,
+    global_norm,
 )
 from learned_optimizer.meta_training.estimators.cma_es import CMAES
 from learned_optimizer.meta_training.estimators.evolution import EvolutionStrategies
 from learned_optimizer.meta_training.estimators.imitation import Imitation
 
-ESTIMATORS: dict[str, type[Estimator]] = {
-    "Backpropagation": Backpropagation,
-    "EvolutionStrategies": EvolutionStrategies,
-    "Imitation": Imitation,
-    "CMAES": CMAES,
-}
-"""The estimators of this library by the names of their classes."""
-
 __all__ = [
     "CMAES",
-    "ESTIMATORS",
     "Backpropagation",
     "CompiledByLength",
     "DifferentiatedTask",
@@ -33,4 +25,5 @@ __all__ = [
     "Imitation",
     "Measured",
     "Task",
+    "global_norm",
 ]
