@@ -115,8 +115,9 @@ def test_index_of_a_variable():
 
 def test_excluded_variables_do_not_decay():
     optimizer = learned(weight_decay=0.1)
-    kept, excluded, by_name = (keras.Variable([1.0], name=name) for name in ("kept", "excluded", "bias"))
+    variables = kept, excluded, by_name = [keras.Variable([1.0], name=name) for name in ("kept", "excluded", "bias")]
     optimizer.exclude_from_weight_decay(var_list=[excluded], var_names=["bias"])
+    optimizer.build(variables)  # From 3.16 on Keras does not tell before.
     assert [keras_private.decays(optimizer, one) for one in (kept, excluded, by_name)] == [True, False, False]
 
 
