@@ -10,7 +10,7 @@ from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import EvolutionStrategies, MetaTrainer, Normalized, Sum
 from learned_optimizer.meta_training.estimators.evolution import combine, draw_noise, perturbed, slopes
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
-from learned_optimizer.problems import Quadratic
+from learned_optimizer.problems import MLPClassifier, Quadratic
 from learned_optimizer.rules import AdaptiveMLP, AdaptiveShampoo, CoordinatewiseLSTM, RNNprop
 from learned_optimizer.unroll import advance, start, unroll
 
@@ -33,6 +33,11 @@ LARGE = ("AdaptiveMLP", "AdaptiveShampoo")
 )
 def preset(request):
     return Preset(request.param, request.param.initial_weights(1))
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 
 def tensors(preset):
