@@ -140,6 +140,13 @@ def test_the_cost_of_a_step_is_that_beside_adams():
     assert f"takes {vector:.1f} times as long as Adam's in one vector" in said["beside-adam"]
 
 
+def test_of_a_part_of_the_measurements_no_sentence_is_made(tmp_path):
+    lines = (ROOT / MEASUREMENTS).read_text().splitlines(keepends=True)
+    (tmp_path / MEASUREMENTS).parent.mkdir(parents=True)
+    (tmp_path / MEASUREMENTS).write_text("".join(line for line in lines if ", JAX" not in line))
+    assert sentences(tmp_path) == {} == sentences(tmp_path / "elsewhere")
+
+
 def test_the_readme_says_where_the_default_stands():
     """Against the same by hand, from the losses of the held-out episodes."""
     overview = pd.read_csv(RESULTS / "held-out" / "overview.csv", index_col="optimizer")
