@@ -24,7 +24,7 @@ SMALLEST = "2 layers of 32"
 
 
 def sentences(root: Path) -> dict[str, str]:
-    """The sentences of a checkout by their names, `step-cost` and `beside-adam`; none where a part was measured only."""
+    """The sentences of a checkout by their names, `step-cost` and `beside-adam`; none if only a part was measured."""
     if not (root / MEASUREMENTS).exists():
         return {}
     table = pd.read_csv(root / MEASUREMENTS).groupby("name").median(numeric_only=True)
