@@ -1,7 +1,8 @@
 # make demo: install, meta-train an optimizer, compare it with tuned ones. make test: install, check, test.
 # make test-slow: whole experiments, benchmarks, notebooks and measurements of the how-to pages, on small settings.
 # make test-backends: all that runs on JAX, and LearnedOptimizer on PyTorch, which is installed for it.
-# make test-nightly: LearnedOptimizer, rules and presets on the Keras of last night, in an environment of its own.
+# make test-nightly: LearnedOptimizer, rules and presets on the Keras of last night, in an environment of its own; a part
+# of them with ON_NIGHTLY=tests/presets.
 # make wheel: build the wheel into dist, install it with JAX alone into an empty environment, and use it there.
 # make docs: build the site of the documentation into site, with warnings as errors.
 # make lint, also called check: style and types. make format: mend the style. make bench: the benchmarks, half an hour.
@@ -14,6 +15,7 @@ INSTALLED := $(VENV)/.installed
 ON_JAX := tests/meta_training/test_unroll.py tests/meta_training/test_meta_gradient.py
 
 NIGHTLY := .venv-nightly
+ON_NIGHTLY := tests/optimizer tests/presets tests/rules
 EMPTY := dist/empty
 
 .PHONY: demo docs test test-slow test-backends test-nightly check lint format bench wheel clean
@@ -82,7 +84,7 @@ test-nightly:
 	$(NIGHTLY)/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	$(NIGHTLY)/bin/pip uninstall --quiet --yes keras
 	$(NIGHTLY)/bin/pip install --quiet --disable-pip-version-check --pre keras-nightly
-	$(NIGHTLY)/bin/python -m pytest --numprocesses=2 --dist=worksteal tests/optimizer tests/presets tests/rules
+	$(NIGHTLY)/bin/python -m pytest --numprocesses=2 --dist=worksteal $(ON_NIGHTLY)
 
 clean:
 	rm -rf $(VENV) $(NIGHTLY) demo site .cache build dist *.egg-info

@@ -78,9 +78,9 @@ def _step(
     return Measurement(f"step, {name}", "step", arguments, quick, backend)
 
 
-def _evolution(problem: str, backend: str, quick: bool = False) -> Measurement:
+def _evolution(problem: str, backend: str) -> Measurement:
     name = f"evolution strategies, {problem}: library, {LABELS[backend]}"
-    return Measurement(name, "evolution", {"problem": problem}, quick, backend)
+    return Measurement(name, "evolution", {"problem": problem}, backend=backend)
 
 
 def _fit(optimizer: str, width: int, backend: str, depth: int = 2, quick: bool = False) -> Measurement:

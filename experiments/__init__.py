@@ -4,5 +4,5 @@
 - `configs/`: the configuration files of train.py that made each preset and each ablation.
 - `experiment.py`, `calibration.py`: how an experiment is run.
 - `outcomes/`: the tables, ratios, verdicts and pictures of what was measured.
-- `pages/`: the pages on results, and the figures in the README.
+- `pages/`: the pages on results, and the figures in the READMEs of the checkout and of the benchmarks.
 """

@@ -79,7 +79,8 @@ def run_black_box(folder: Path, commit: str | None = None, smoke: bool = False) 
         commit: Commit of the code, for the record.
         smoke: Whether to run two seeds of two tasks with a few evaluations only.
     """
-    _run(folder, commit, smoke, [*presets.names(black_box=True), *BLACK_BOX_BASELINES][:-1])
+    baselines = [name for name in BLACK_BOX_BASELINES if name != MODEL]
+    _run(folder, commit, smoke, [*presets.names(black_box=True), *baselines])
 
 
 def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -> None:

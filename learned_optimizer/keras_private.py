@@ -75,6 +75,14 @@ def own_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     return list(layer._trainable_variables)
 
 
+def compiled_loss_weights(model: keras.Model) -> Any:
+    """The `loss_weights` that the model was compiled with; None if it was not, or without them.
+
+    `get_compile_config` has them, too, and fails for a loss without a name.
+    """
+    return model._compile_config.config.get("loss_weights") if hasattr(model, "_compile_config") else None
+
+
 def is_seed_state(variable: keras.Variable) -> bool:
     """Whether the variable is the state of a `keras.random.SeedGenerator`, as dropout has one."""
     return variable.name == "seed_generator_state"

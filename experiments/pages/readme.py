@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 from experiments.experiment import Experiment
 from experiments.outcomes.headline import folders_of, headline_of
 from experiments.outcomes.suite import OVERVIEW, SUITE
+from experiments.pages.text import item, listed, wrapped
 from learned_optimizer.evaluation.baselines import GROUPS, NOTHING, baseline_of
 from learned_optimizer.evaluation.files import SUMMARY
 from learned_optimizer.evaluation.markdown import table
@@ -37,17 +37,6 @@ SHOWN = (
 
 # The comparisons on CIFAR-10, by their classes.
 CLASSES = {"cifar10": "ten", "cifar5": "five", "cifar2": "two"}
-
-
-def with_figures(text: str, results: Path, experiments: Mapping[str, Experiment]) -> str:
-    """The README's text, with what stands between `<!-- NAME -->` and `<!-- /NAME -->` as the results say."""
-    for name, block in blocks(results, experiments).items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, between, rest = text.partition(begin)
-        _, closing, after = rest.partition(end)
-        if between and closing:
-            text = f"{before}{begin}{block}\n{end}{after}"
-    return text
 
 
 def blocks(results: Path, experiments: Mapping[str, Experiment]) -> dict[str, str]:
@@ -94,13 +83,13 @@ def _place(overview: pd.DataFrame) -> str:
     ahead = [f"“{title}”" for title in lower.index]
     among = f"Of the {len(untuned) + 1} optimizers with nothing tuned it has the {_ordinal(untuned, own)} final loss"
     among += f", and of all {len(overview)} the {_ordinal(others, own)}"
-    before = f"; before it {'is' if len(ahead) == 1 else 'are'} {_listed(ahead)}." if ahead else "."
+    before = f"; before it {'is' if len(ahead) == 1 else 'are'} {listed(ahead)}." if ahead else "."
     test = others[others["test_loss"] < own["test_loss"]]
     better = [f"“{title}”" for title in test.index]
     after = f" Its test loss is the {_ordinal(others, own, 'test_loss')} of all" + (
-        f", after {_listed(better)}." if better else "."
+        f", after {listed(better)}." if better else "."
     )
-    return _wrapped(among + before + after)
+    return wrapped(among + before + after)
 
 
 def _losses(suite: pd.DataFrame, overview: pd.DataFrame) -> str:
@@ -113,9 +102,9 @@ def _losses(suite: pd.DataFrame, overview: pd.DataFrame) -> str:
         named = [f"`{task}` ({ratio:.2f})" for task, ratio in behind[behind > 1.05].items()]
         where = f"on {len(named)} of {len(behind)} held-out tasks"
         sentences.append(
-            f"{loss} is more than 5 % above that of tuned Adam {where}" + (f": {_listed(named)}." if named else ".")
+            f"{loss} is more than 5 % above that of tuned Adam {where}" + (f": {listed(named)}." if named else ".")
         )
-    return _wrapped(" ".join(sentences), first="- ", indent="  ")
+    return item(" ".join(sentences))
 
 
 def _meta_trained(results: Path, experiments: Mapping[str, Experiment]) -> str:
@@ -138,10 +127,10 @@ def _cifar10(results: Path) -> str:
         summary = pd.read_csv(results / name / SUMMARY, index_col="optimizer")
         best = summary.index[(summary["final_ratio"] == 1) & (summary.index != DEFAULT)][0].split(" (")[0]
         ratio = Interval.of_row(summary.loc[DEFAULT], "final_ratio").text(2)
-        found.append(f"with [{classes} classes](results/{name}/README.md) {ratio} ({best})")
-    return _wrapped(
-        "On the paper's convolutional network, CIFAR-10's test images and 1,000 steps, its final loss to that of the "
-        f"best tuned baseline is {_listed(found)}."
+        found.append(f"{ratio} with [{classes} classes](results/{name}/README.md) ({best})")
+    return wrapped(
+        "It was also run on the paper's convolutional network, 1,000 steps on CIFAR-10's test images. The ratio of its "
+        f"final loss to that of the best tuned baseline is {listed(found)}."
     )
 
 
@@ -154,11 +143,3 @@ def _ordinal(others: pd.DataFrame, own: pd.Series, column: str = "final_geometri
     place = 1 + int((others[column] < own[column]).sum())
     words = ("", "second ", "third ", "fourth ", "fifth ")
     return f"{words[place - 1] if place <= len(words) else f'{place}th '}lowest"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _wrapped(text: str, first: str = "", indent: str = "") -> str:
-    return textwrap.fill(text, 120, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)

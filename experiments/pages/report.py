@@ -18,7 +18,8 @@ from experiments.outcomes.headline import folders_of, headline_of
 from experiments.outcomes.results import Ratio, num_steps, one_by_one, ratio_at, ratio_of, read_measures
 from experiments.outcomes.suite import SUITE
 from experiments.outcomes.suite_table import describe_tasks
-from experiments.pages.readme import with_figures
+from experiments.pages import readme, step_cost
+from experiments.pages.text import with_blocks
 from learned_optimizer.evaluation.files import EPISODES, TABLE
 from learned_optimizer.evaluation.markdown import table
 from learned_optimizer.files import replaced_file
@@ -57,7 +58,7 @@ PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %
 def write_report(results: Path, pictures: bool = True) -> Path:
     """Writes the page on all experiments whose results are there, and a page for each; returns the first one's path.
 
-    The figures in the README beside the folder, if there is one, are written anew, too.
+    The figures in the README beside the folder, and in that of the benchmarks, are written anew where there is one.
 
     Args:
         results: Holds the results of each experiment in a folder of its name.
@@ -84,9 +85,11 @@ def write_report(results: Path, pictures: bool = True) -> Path:
             "\n## Adam alone\n\nThis is the picture that small reproductions show, from the results above.\n\n"
             "![Loss against step, of the learned optimizer and of tuned Adam](adam-alone.png)\n"
         )
-    readme = results.resolve().parent / PAGE
-    if readme.exists():
-        _write(readme, with_figures(readme.read_text(), results, EXPERIMENTS))
+    root = results.resolve().parent
+    figures = readme.blocks(results, EXPERIMENTS) | step_cost.sentences(root)
+    for page in (root / PAGE, root / step_cost.BENCHMARKS / PAGE):
+        if page.exists():
+            _write(page, with_blocks(page.read_text(), figures))
     return _write(results / PAGE, HEAD + table(HEADER, rows) + "\n" + "".join(sections))
 
 

@@ -32,8 +32,8 @@ PAGE = HelpPage(
     "can be anything that MetaTrainer takes; without one, a problem by its name has the defaults of everything else.",
     examples=(
         "--problem=digits --epochs=6 --run_dir=runs/digits",
-        "--config=experiments/configs/mnist-start.py --seed=1 --run_dir=runs/mnist",
-        "--resume --run_dir=runs/mnist",
+        "--config=mine.py --seed=1 --run_dir=runs/mine",
+        "--resume --run_dir=runs/mine",
     ),
     groups={
         "what is meta-trained, and on what": ("config", "problem", "rule", "learning_rate"),

@@ -63,11 +63,17 @@ def save_figure(figure: Any, path: Path, dpi: int = DPI, colors: int = COLORS) -
 
 def png(figure: Any, dpi: int = DPI, colors: int = COLORS) -> bytes:
     """A figure of matplotlib as a PNG with a palette."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=dpi, format="png")
+    return with_palette(drawn.getvalue(), colors)
+
+
+def with_palette(picture: bytes, colors: int = COLORS) -> bytes:
+    """A PNG with a palette of so many colours."""
     from PIL import Image
 
-    drawn, reduced = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, dpi=dpi, format="png")
-    Image.open(drawn).convert("RGB").quantize(colors).save(reduced, format="png", optimize=True)
+    reduced = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(colors).save(reduced, format="png", optimize=True)
     return reduced.getvalue()
 
 

@@ -46,13 +46,13 @@ class Interval(NamedTuple):
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def half_width(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Half the width of the mean's 95 % confidence interval, by Student's t; 0 for a single value."""
-    count = values.shape[axis]
+def half_width(values: np.ndarray) -> np.ndarray:
+    """Half the width of the 95 % interval of the mean over the first axis, by Student's t; 0 for a single value."""
+    count = len(values)
     if count < 2:
-        return np.zeros(np.delete(values.shape, axis))
+        return np.zeros(values.shape[1:])
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
-    return quantile * values.std(axis=axis, ddof=1) / np.sqrt(count)
+    return quantile * values.std(axis=0, ddof=1) / np.sqrt(count)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # Losses of optimizers that diverge.

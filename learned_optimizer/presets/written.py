@@ -14,11 +14,12 @@ import safetensors
 import safetensors.numpy
 
 from learned_optimizer.files import check_file, read_json
+from learned_optimizer.folders import PRESET as CONFIG
 from learned_optimizer.presets.digest import digest, digest_of, fingerprint
 
 FORMAT = "learned_optimizer.preset"
 FORMAT_VERSION = 2
-CONFIG, WEIGHTS, CARD = "preset.json", "phi.safetensors", "README.md"
+WEIGHTS, CARD = "phi.safetensors", "README.md"
 GROUP_FOLDER = "group_{}"
 # Bytes of φ: a hundred thousand times that of any shipped preset.
 LARGEST_WEIGHTS = 2**30

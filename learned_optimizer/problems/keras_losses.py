@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from learned_optimizer.keras_private import compiled_loss_weights
 from learned_optimizer.problems.base import Nest, Tensor
 
 LossFunction = Callable[..., Any]
@@ -152,8 +153,7 @@ def make_loss(model: keras.Model, loss: Any, loss_weights: Any, outputs: Callabl
     if compiled:
         loss = getattr(model, "loss", None)
         if loss_weights is None:
-            config = getattr(model, "_compile_config", None)  # `get_compile_config` fails for a loss without a name.
-            loss_weights = None if config is None else config.config.get("loss_weights")
+            loss_weights = compiled_loss_weights(model)
     if loss is None:
         raise ValueError(
             "`loss` must be a Keras loss, its name, a function of (y_true, y_pred), or a dict or list of these, unless "

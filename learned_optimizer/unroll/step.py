@@ -24,8 +24,6 @@ COMPILED_FROM = 2_000
 # gradient comes from; or the expected improvement of θ_t, where the problem knows it.
 MEASURES = LOSS, VALIDATION, IMPROVEMENT = "loss", "validation", "improvement"
 
-Call = Callable[[Tensor, dict[str, Tensor], State, Weights], tuple[Tensor, State]]
-
 
 class GroupRule:
     """A group's rule on the coordinates of all episodes at once, whose tensors are so many tensors.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from learned_optimizer import Preset
-from learned_optimizer.rules import BLACK_BOX, Surrogate
+from learned_optimizer.rules import BLACK_BOX, DimensionwiseLSTM, Surrogate
 
 
 @pytest.fixture(params=BLACK_BOX.values(), ids=BLACK_BOX.keys())
@@ -12,3 +12,10 @@ def preset(request):
         return Preset(Surrogate(), Surrogate().initial_weights())
     rule, generator = request.param(hidden_size=6), np.random.default_rng(0)
     return Preset(rule, {name: generator.normal(size=shape) for name, shape in rule.weight_shapes.items()})
+
+
+@pytest.fixture
+def dimensionwise():
+    """A preset for any number of dimensions; that of the other rule is for two."""
+    rule = DimensionwiseLSTM(6)
+    return Preset(rule, rule.initial_weights())

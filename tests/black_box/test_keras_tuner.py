@@ -12,7 +12,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from learned_optimizer import Preset, presets
 from learned_optimizer.black_box import BlackBoxOptimizer, Float
 from learned_optimizer.black_box.keras_tuner import LearnedOracle, _Hyperparameter
-from learned_optimizer.rules import BlackBoxLSTM, DimensionwiseLSTM
+from learned_optimizer.rules import BlackBoxLSTM
 
 # Keras Tuner calls `threading.currentThread().getName()`, which Python has renamed. And when Keras saves weights, h5py
 # gets arrays that are not yet as NumPy 2 wants them.
@@ -21,13 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:getName:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
 ]
-
-
-@pytest.fixture
-def dimensionwise():
-    """A preset for any number of dimensions; that of the other rule is for two."""
-    rule = DimensionwiseLSTM(6)
-    return Preset(rule, rule.initial_weights())
 
 
 class FunctionTuner(keras_tuner.Tuner):

@@ -12,19 +12,12 @@ from optuna.trial import TrialState
 from learned_optimizer import Preset, presets
 from learned_optimizer.black_box import BlackBoxOptimizer, Float
 from learned_optimizer.black_box.optuna import LearnedSampler, _dimension
-from learned_optimizer.rules import BlackBoxLSTM, DimensionwiseLSTM
+from learned_optimizer.rules import BlackBoxLSTM
 
 
 @pytest.fixture(autouse=True)
 def quiet():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-@pytest.fixture
-def dimensionwise():
-    """A preset for any number of dimensions; that of the other rule is for two."""
-    rule = DimensionwiseLSTM(6)
-    return Preset(rule, rule.initial_weights())
 
 
 def bowl(trial):

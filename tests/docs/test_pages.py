@@ -26,6 +26,7 @@ HEAVY = {
         "debugging_meta_training",
         "folds_and_start_up",
         "it_does_not_learn",
+        "new_estimator",
         "new_rule",
         "seeds",
         "several_rules",

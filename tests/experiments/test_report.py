@@ -1,5 +1,6 @@
 """The pages of results, and what is committed of them."""
 
+import csv
 import json
 import re
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 from experiments.definitions import EXPERIMENTS
 from experiments.outcomes.suite import OVERVIEW, SUITE, summarize_suite
 from experiments.pages import write_report
-from experiments.pages.readme import blocks, with_figures
+from experiments.pages.readme import blocks
+from experiments.pages.step_cost import MEASUREMENTS, sentences
+from experiments.pages.text import with_blocks
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.files import load_comparison, save_comparison
 from learned_optimizer.evaluation.summary import summarize_measures
@@ -117,11 +120,31 @@ def test_every_committed_picture_is_on_a_page_and_every_link_leads_somewhere():
     assert len(pictures) > 10 and pictures <= shown
 
 
-def test_the_figures_of_the_readme_are_those_of_the_committed_results():
-    text = (ROOT / "README.md").read_text()
-    assert with_figures(text, RESULTS, EXPERIMENTS) == text
-    for name, block in blocks(RESULTS, EXPERIMENTS).items():
-        assert f"<!-- {name} -->\n{block}\n<!-- /{name} -->" in text
+def test_the_figures_of_the_readmes_are_those_of_the_committed_results():
+    figures = blocks(RESULTS, EXPERIMENTS) | sentences(ROOT)
+    texts = [(ROOT / page).read_text() for page in ("README.md", "benchmarks/README.md")]
+    assert [with_blocks(text, figures) for text in texts] == texts
+    for name, block in figures.items():
+        assert sum(f"<!-- {name} -->\n{block}\n<!-- /{name} -->" in text for text in texts) == 1, name
+
+
+def test_the_cost_of_a_step_is_that_beside_adams():
+    """Against the same by hand, from the lines of the file."""
+    rows = list(csv.DictReader((ROOT / MEASUREMENTS).read_text().splitlines()))
+    times = {row["name"]: float(row["milliseconds"]) for row in rows if row["milliseconds"]}
+    fits = [times[name] / times[name.replace("general", "adam")] for name in times if re.match("fit.*general", name)]
+    vector = times["step, 10^6, general"] / times["step, 10^6, Adam"]
+    said = {name: text.replace("\n  ", " ") for name, text in sentences(ROOT).items()}
+    for text in said.values():
+        assert f"takes {min(fits):.1f} to {max(fits):.1f} times as long" in text
+    assert f"takes {vector:.1f} times as long as Adam's in one vector" in said["beside-adam"]
+
+
+def test_of_a_part_of_the_measurements_no_sentence_is_made(tmp_path):
+    lines = (ROOT / MEASUREMENTS).read_text().splitlines(keepends=True)
+    (tmp_path / MEASUREMENTS).parent.mkdir(parents=True)
+    (tmp_path / MEASUREMENTS).write_text("".join(line for line in lines if ", JAX" not in line))
+    assert sentences(tmp_path) == {} == sentences(tmp_path / "elsewhere")
 
 
 def test_the_readme_says_where_the_default_stands():

@@ -3,10 +3,18 @@ import pytest
 from keras import ops
 from reference import Smooth
 
+from learned_optimizer.problems import MLPClassifier
+
 
 @pytest.fixture(scope="session")
 def smooth():
     return Smooth()
+
+
+@pytest.fixture(scope="session")
+def problem():
+    """A small network on digits; some modules have another in its place."""
+    return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 
 @pytest.fixture(scope="session")

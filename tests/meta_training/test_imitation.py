@@ -9,7 +9,7 @@ from learned_optimizer import Preset, backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import Imitation, MetaTrainer, Sum
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
-from learned_optimizer.problems import MLPClassifier, Quadratic
+from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import AdaptiveMLP, CoordinatewiseLSTM, Layout, Observation, RNNprop
 from learned_optimizer.rules.handmade import Adam
 from learned_optimizer.unroll import follow, group_of_all, start, unroll
@@ -25,11 +25,6 @@ class SlowAdam(Adam):
     def __call__(self, *arguments):
         update, state = super().__call__(*arguments)
         return 0.05 * update, state
-
-
-@pytest.fixture(scope="module")
-def problem():
-    return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 
 @pytest.fixture(params=["one rule", "groups", "tensorwise"])

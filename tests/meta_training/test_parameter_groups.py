@@ -10,7 +10,6 @@ from learned_optimizer.backend import make_seed
 from learned_optimizer.evaluation.episodes import Episodes
 from learned_optimizer.meta_training import Backpropagation, MetaTrainer
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights, with_weights
-from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.rules import CoordinatewiseLSTM
 from learned_optimizer.unroll import part_weights, start, unroll
 from learned_optimizer.unroll.coordinates import draw
@@ -24,11 +23,6 @@ SMALL, LARGE = CoordinatewiseLSTM((2,)), CoordinatewiseLSTM((4, 3))
 def preset(*groups):
     members = [(selector, Preset(rule, rule.initial_weights(number))) for number, (selector, rule) in enumerate(groups)]
     return Preset(LARGE, LARGE.initial_weights(9), groups=members)
-
-
-@pytest.fixture(scope="module")
-def problem():
-    return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 
 def run(problem, groups, weights, fraction=1.0, num_steps=4):

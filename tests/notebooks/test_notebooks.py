@@ -5,15 +5,16 @@ A cell whose metadata has `short` holds the sizes of the full run; tests put the
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LARGEST = 200_000
+RUN = runpy.run_path(str(ROOT / "notebooks" / "run.py"))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -39,10 +40,7 @@ def test_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     shortened(notebook)
-    (tmp_path / "results").symlink_to(ROOT / "results")
-    NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    RUN["execute"](notebook, tmp_path, timeout=300)
 
 
 @every_notebook
@@ -69,3 +67,11 @@ def test_opens_in_colab_and_has_no_local_path(path):
     assert f"blob/main/notebooks/{path.name})" in notebook.cells[0].source
     assert "%pip install" in notebook.cells[1].source
     assert not re.search(r"/(home|root|tmp|work|Users)/", path.read_text(encoding="utf-8"))
+
+
+def test_what_says_nothing_is_not_kept():
+    logged = "WARNING: All log messages before absl::InitializeLog()\nI0000 00:00:1.5  7 port.cc:153] oneDNN\n\n"
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in (logged, f"{logged}mine\n")]
+    cell = nbformat.v4.new_code_cell("f()", outputs=outputs, metadata={"execution": {"iopub.status.busy": "now"}})
+    RUN["reduce"](nbformat.v4.new_notebook(cells=[cell]))
+    assert [output.text for output in cell.outputs] == ["mine\n"] and not cell.metadata

@@ -93,6 +93,14 @@ def test_documented_bytes_of_the_papers_rule():
     assert sum(size for size, _ in CoordinatewiseLSTM().state_parts) * STATE_DTYPES["float32"] == 320
 
 
+@pytest.mark.parametrize(("shape", "expected"), [((1000, 1000), 12), ((10_000,), 16), ((100, 100), 28)])
+def test_documented_bytes_of_the_default(shape, expected):
+    optimizer = LearnedOptimizer()
+    optimizer.build([keras.Variable(np.zeros(shape))])
+    size = sum(variable.numpy().nbytes for variable in optimizer.variables if "state" in variable.path)
+    assert size / np.prod(shape) == pytest.approx(expected, rel=0.01)
+
+
 def test_print_tells_what_it_was_trained_on():
     assert "CoordinatewiseLSTM, untrained, for tests" in repr(learned())
     assert "untrained" in str(LearnedOptimizer(CoordinatewiseLSTM((2,))))

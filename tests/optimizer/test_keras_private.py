@@ -26,12 +26,14 @@ USED = {
     keras.layers.Layer: {"_flatten_layers"},
 }
 # Those that exist on instances only, or on a module.
-USED_ELSEWHERE = {"_distribution_strategy", "_trainable_variables", "__internal__"}
+USED_ELSEWHERE = {"_compile_config", "_distribution_strategy", "_trainable_variables", "__internal__"}
 
 
 def attributes(path):
-    """The private attributes of anything but `self`, `cls` and `super()` that a file uses."""
+    """The private attributes of anything but `self`, `cls` and `super()` that a file uses, by `getattr` as well."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("attr"):
+            yield from (arg.value for arg in node.args[1:2] if re.match(r"_[a-z]", str(getattr(arg, "value", ""))))
         if isinstance(node, ast.Attribute) and re.match(r"_[a-z]|__internal__", node.attr):
             owner = node.value
             if not (isinstance(owner, ast.Name) and owner.id in ("self", "cls")):
@@ -113,8 +115,9 @@ def test_index_of_a_variable():
 
 def test_excluded_variables_do_not_decay():
     optimizer = learned(weight_decay=0.1)
-    kept, excluded, by_name = (keras.Variable([1.0], name=name) for name in ("kept", "excluded", "bias"))
+    variables = kept, excluded, by_name = [keras.Variable([1.0], name=name) for name in ("kept", "excluded", "bias")]
     optimizer.exclude_from_weight_decay(var_list=[excluded], var_names=["bias"])
+    optimizer.build(variables)  # From 3.16 on Keras does not tell before.
     assert [keras_private.decays(optimizer, one) for one in (kept, excluded, by_name)] == [True, False, False]
 
 
@@ -201,6 +204,13 @@ def test_layers_at_any_depth_with_their_own_variables():
     deep = next(layer for layer in layers if layer.name == "deep")
     assert keras_private.own_trainable_variables(deep) == [deep.kernel, deep.bias]
     assert keras_private.own_trainable_variables(model) == []
+
+
+def test_loss_weights_of_a_compiled_model():
+    model = network()
+    assert keras_private.compiled_loss_weights(model) is None
+    model.compile("sgd", loss=[lambda y_true, y_pred: y_pred], loss_weights=[0.5])
+    assert keras_private.compiled_loss_weights(model) == [0.5]
 
 
 def test_seed_states_are_found():

@@ -1,7 +1,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Examples of six features in three classes."""
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(40, 6)).astype("float32"), generator.integers(0, 3, 40).astype("int32")
 
 
 @pytest.fixture

@@ -11,12 +11,6 @@ from learned_optimizer.unroll import start
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
 
 
-@pytest.fixture(scope="module")
-def data():
-    generator = np.random.default_rng(0)
-    return generator.normal(size=(40, 6)).astype("float32"), generator.integers(0, 3, 40).astype("int32")
-
-
 def make_model(*layers):
     return keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(3, "softmax")])
 

@@ -9,12 +9,6 @@ from learned_optimizer.problems import KerasProblem
 CROSS_ENTROPY = "sparse_categorical_crossentropy"
 
 
-@pytest.fixture(scope="module")
-def data():
-    generator = np.random.default_rng(0)
-    return generator.normal(size=(40, 6)).astype("float32"), generator.integers(0, 3, 40).astype("int32")
-
-
 def make_model():
     return keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
 

@@ -88,13 +88,13 @@ class Task(abc.ABC):
         del shared, part
         return measured.own
 
-    @abc.abstractmethod
     def episodes(self, phi: Mapping[str, Tensor], state: Any) -> list[tuple[dict[str, Tensor], Carry, bool]]:
-        """The episodes in blocks, for `step`.
+        """The episodes in blocks, for `step`; all in one block where the state is a `Carry`.
 
         Returns:
             For each block, its φ, where its episodes stand, and whether φ is another in each, along a first axis.
         """
+        return [(dict(phi), state, False)]
 
     def step(self, phi: dict[str, Tensor], carry: Carry, perturbed: bool) -> Carry:
         """Runs one step of a block of episodes, to look into it; φ is another in each if it is perturbed."""
@@ -125,10 +125,6 @@ class DifferentiatedTask(Task):
     def measure(self, phi: Mapping[str, Tensor], state: Carry, num_steps: int) -> Measured:
         """Runs the next steps of the episodes, and differentiates."""
         return Measured({}, self._estimate(num_steps, dict(phi), state))
-
-    def episodes(self, phi: Mapping[str, Tensor], state: Carry) -> list[tuple[dict[str, Tensor], Carry, bool]]:
-        """The episodes, in one block."""
-        return [(dict(phi), state, False)]
 
     def _differentiate(self, num_steps: int, phi: dict[str, Tensor], carry: Carry) -> Estimate:
         differentiated = backend.value_and_grad(functools.partial(self.meta_loss, num_steps))

@@ -14,6 +14,8 @@ import safetensors.numpy
 FOLDER = Path(__file__).parent
 # Filters of the convolutions of the networks that come along; activations are halved after every second one.
 CHANNELS = {"cifar10": (16, 16, 32, 32, 64), "vgg8": (16, 16, 32, 32, 64, 64, 128, 128)}
+# Of CIFAR-10, which they were trained on.
+NUM_CLASSES = 10
 # Of each, the weights of the layers for style and for content, and α, β and γ. The colours of a style are in its
 # pixels: small networks tell them less well than VGG-19. Those of vgg8 were chosen by looking at pictures, and by what
 # `python -m experiments neural-art-weights` finds left to win after 128 steps.
@@ -85,7 +87,7 @@ def load_features(
     return _features(vgg, _VGGInput(), style or blocks, content or {"block4_conv2": 1.0}, (1.0, 10.0, 3.0))
 
 
-def make_classifier(network: str, batch_normalization: bool = False, num_classes: int = 10) -> keras.Model:
+def make_classifier(network: str, batch_normalization: bool = False) -> keras.Model:
     """A network that comes along: 3×3 convolutions, with average pooling after every second one but the last.
 
     Gatys et al. (2016, section 2) found average pooling to give smoother images than max-pooling.
@@ -93,7 +95,6 @@ def make_classifier(network: str, batch_normalization: bool = False, num_classes
     Args:
         network: One of `CHANNELS`.
         batch_normalization: Whether convolutions are normalized instead of having a bias, for training.
-        num_classes: Number of logits.
     """
     channels = CHANNELS[network]
     inputs = x = keras.Input((None, None, 3), name="pixels")
@@ -108,7 +109,7 @@ def make_classifier(network: str, batch_normalization: bool = False, num_classes
         if number % 2 and number < len(channels) - 1:
             x = keras.layers.AveragePooling2D(2, name=f"pool_{number}")(x)
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)
-    return keras.Model(inputs, keras.layers.Dense(num_classes, name="logits")(x), name=f"{network}_features")
+    return keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, name="logits")(x), name=f"{network}_features")
 
 
 def without_batch_normalization(classifier: keras.Model, network: str) -> keras.Model:
