@@ -152,7 +152,10 @@ def _step(table: pd.DataFrame) -> list[Bar]:
         ),
         ("step 10^6: 200 variables / one", "<= 1.25", over("10^6 in 200 variables, learned", "10^6, learned")),
         *((f"step {name}: general / Adam", "<= 5", over(*_pair(name))) for name in COMPARED),
-        (f"step, {EMBEDDING}: general / Adam", "<= 2", over(*(f"{EMBEDDING}: {optimizer}" for optimizer in TRAINED))),
+        *(
+            (f"step, {name}: general / Adam", "<= 2", over(*(f"{name}: {optimizer}" for optimizer in TRAINED)))
+            for name in (EMBEDDING, f"{EMBEDDING}, JAX")
+        ),
         ("eager step: milliseconds", "<= 50", lambda: table.loc["eager step: general", "milliseconds"]),
         (
             "step 10^7: MiB beyond the state",

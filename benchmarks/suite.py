@@ -139,8 +139,11 @@ SUITE: tuple[Measurement, ...] = (
     ),
     *(Measurement(f"eager step: {optimizer}", "eager", {"optimizer": optimizer}) for optimizer in TRAINED),
     *(
-        Measurement(f"step, embedding of 200,000 rows: {optimizer}", "embedding", {"optimizer": optimizer})
+        Measurement(
+            f"step, embedding of 200,000 rows{suffix}: {optimizer}", "embedding", {"optimizer": optimizer}, False, backend
+        )
         for optimizer in TRAINED
+        for suffix, backend in (("", "tensorflow"), (", JAX", "jax"))
     ),
     _step("10^6, SGD", "sgd", MILLION),
     Measurement(

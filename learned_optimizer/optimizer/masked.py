@@ -14,8 +14,8 @@ from learned_optimizer.rules.layout import Layout
 
 
 def unpack(slots: Sequence[Any]) -> State:
-    """The parts of a rule's state, in float32, from its slots."""
-    return tuple(ops.cast(slot, "float32") for slot in slots)
+    """The parts of a rule's state, in float32, from its slots; None for those that are None."""
+    return tuple(None if slot is None else ops.cast(slot, "float32") for slot in slots)
 
 
 def masked_update(

@@ -35,7 +35,7 @@ def learned_updates(
         optimizer: The optimizer that assigns the slots.
         plan: The optimizer's plan.
         gradients: The gradients, flat and in float32, by the variable's number.
-        variables: The variables that have a gradient, by their numbers.
+        variables: The variables that have a gradient, by their numbers, and perhaps others.
         allowed: Boolean, `[]`: false where nothing is to be updated.
         learning_rate: The factor on the updates.
         average_scale: The factor s where the variables hold θ + s · (x − θ), in place of θ; 0 at θ.
@@ -45,9 +45,10 @@ def learned_updates(
     """
     phi: dict[int, dict[str, Any]] = {}
     pieces: dict[int, list[Any]] = {}
-    theta = {number: flat(variable) for number, variable in variables.items()}
+    theta = {number: flat(variables[number]) for number in gradients}
     done: Any = ops.zeros(())
-    for group, block, slots, _, rule in plan.parts:
+    for part in plan.parts:
+        group, block, slots, _, rule = part
         if not any(segment.variable in gradients for segment in block.segments):
             continue
         preset = plan.members[group]
@@ -58,13 +59,13 @@ def learned_updates(
                 gather(block, gradients, plan.sizes, math.nan),
                 gather(block, theta, plan.sizes, 0.0) if "theta" in preset.rule.needs else None,
                 allowed,
-                tuple(backends.read(slot) for slot in slots),
+                part.state,
                 phi[group],
                 learning_rate,
                 average_scale,
                 done,
             )
-        backends.assign(optimizer, slots, states)
+        backends.assign(optimizer, slots, [ops.reshape(v, s.shape) for s, v in zip(slots, states, strict=True)])
         done = updates[0][0]
         for segment, piece in zip(block.segments, updates, strict=True):
             if segment.variable in gradients:
@@ -85,6 +86,11 @@ def decay(weight_decay: float, update: Any, keep: Any, variable: Any) -> Any:
     """
     rate = ops.sqrt(ops.mean(ops.square(update))) / ADAM_RMS
     return ops.where(keep, weight_decay * rate * flat(variable), 0.0)
+
+
+def kept(gradient: Any, allowed: Any) -> Any:
+    """The coordinates that a step changes, booleans of the gradient's shape."""
+    return ops.logical_and(ops.isfinite(gradient), allowed)
 
 
 def flat(tensor: Any) -> Any:
