@@ -8,9 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from benchmarks import floor
-from benchmarks.suite import FITTED, MILLION, MIXTURE, SMALL_TASKS, TRAINED
+from benchmarks.suite import EMBEDDING, FITTED, MILLION, MIXTURE, SMALL_TASKS, TRAINED
 
-EMBEDDING = "embedding of 200,000 rows"
 # Sizes of the steps in which the default is compared with Adam.
 COMPARED = (
     "10^6",

@@ -83,8 +83,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             `nonfinite_steps` and `nonfinite_coordinates`. A Keras optimizer in a group gets a gradient of 0 for
             what is skipped. `clipnorm` and `global_clipnorm` spread a NaN over what they scale, before it comes here.
         state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32. In
-            bfloat16 a running mean of decay 0.999 does not fall again once it was large, so that `hand-designed` and
-            `ScheduleFree` take shorter steps after a large gradient for good; `general` has no such mean in use.
+            bfloat16 the state of a coordinate takes half the bytes, 6 with `general` in place of 12, and is rounded
+            at random, without bias, so that running means go on moving; see `learned_optimizer.optimizer.rounding`.
         average: Whether `finalize_variable_values`, and so `fit` at its end, puts the average x into the variables.
             `False` leaves them at θ. `use_ema=True` has Keras's moving average in its place.
         fine_tuning: Whether the model is trained already, so that the first steps must be short: those of `general`
@@ -260,7 +260,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 decaying = ops.logical_and(kept(flattened[number], allowed), ops.equal(scale, 0))
                 updates[number] = update - decay(self.weight_decay, update, decaying, variable)
         self._move(given, updates)
-        step_rows(self._plan, tables, given, allowed, rate, scale)
+        step_rows(self, self._plan, tables, given, allowed, rate, scale)
         if self._average_scale is not None:
             backends.assign(self, [self._average_scale], [ops.zeros_like(scale)])
 

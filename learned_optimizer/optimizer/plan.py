@@ -56,8 +56,12 @@ class Part(NamedTuple):
     @property
     def state(self) -> tuple[Any, ...]:
         """The values of the slots, `[features, entries]` each."""
-        values = [backends.read(slot) for slot in self.slots]
-        return tuple(ops.reshape(v, (1, -1)) if tuple(v.shape) in self.layout.shapes else v for v in values)
+        return tuple(map(self.value, range(len(self.slots))))
+
+    def value(self, number: int) -> Any:
+        """The value of a slot, `[features, entries]`."""
+        value = backends.read(self.slots[number])
+        return ops.reshape(value, (1, -1)) if tuple(value.shape) in self.layout.shapes else value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -28,16 +29,16 @@ def seed_of(step: Tensor, block: int) -> Tensor:
     return _hashed(ops.cast(step, "int32") * GOLDEN + np.int32(block))
 
 
-def rounded(values: Tensor, dtype: str, seed: Tensor, slot: int) -> Tensor:
+def rounded(values: Tensor, dtype: Any, seed: Tensor, slot: int) -> Tensor:
     """The values in the type of a slot: bfloat16 stochastically, and float32 as they are.
 
     Args:
         values: Values in float32; those that are not finite stay so.
-        dtype: `"bfloat16"` or `"float32"`.
+        dtype: The slot's type, as the backend has it.
         seed: The seed of the step and the block; see `seed_of`.
         slot: The number of the slot in the block.
     """
-    if dtype != "bfloat16":
+    if keras.backend.standardize_dtype(dtype) != "bfloat16":
         return ops.cast(values, dtype)
     key = _hashed(seed + np.int32(slot + 1))
     noise = ops.bitwise_and(_hashed(_numbers(values) * GOLDEN + key), LOW)

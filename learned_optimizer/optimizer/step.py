@@ -12,6 +12,7 @@ from keras import ops
 from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import concatenate, gather
 from learned_optimizer.optimizer.plan import Plan
+from learned_optimizer.optimizer.rounding import seed_of
 
 # The root mean square of a mean of independent gradients of unit variance, with Adam's β₁ of 0.9.
 ADAM_RMS = math.sqrt((1 - 0.9) / (1 + 0.9))
@@ -32,7 +33,7 @@ def learned_updates(
     that is finite, value and state stay.
 
     Args:
-        optimizer: The optimizer that assigns the slots.
+        optimizer: The optimizer that assigns the slots, and counts the steps.
         plan: The optimizer's plan.
         gradients: The gradients, flat and in float32, by the variable's number.
         variables: The variables that have a gradient, by their numbers, and perhaps others.
@@ -47,7 +48,8 @@ def learned_updates(
     pieces: dict[int, list[Any]] = {}
     theta = {number: flat(variables[number]) for number in gradients}
     done: Any = ops.zeros(())
-    for part in plan.parts:
+    step = ops.convert_to_tensor(optimizer.iterations)
+    for number, part in enumerate(plan.parts):
         group, block, slots, _, rule = part
         if not any(segment.variable in gradients for segment in block.segments):
             continue
@@ -64,13 +66,14 @@ def learned_updates(
                 learning_rate,
                 average_scale,
                 done,
+                seed_of(step, number),
             )
         backends.assign(optimizer, slots, [ops.reshape(v, s.shape) for s, v in zip(slots, states, strict=True)])
         done = updates[0][0]
         for segment, piece in zip(block.segments, updates, strict=True):
             if segment.variable in gradients:
                 pieces.setdefault(segment.variable, []).append(piece)
-    return {number: concatenate(parts) for number, parts in pieces.items()}
+    return {variable: concatenate(parts) for variable, parts in pieces.items()}
 
 
 def decay(weight_decay: float, update: Any, keep: Any, variable: Any) -> Any:

@@ -5,7 +5,7 @@ backends it is dense, and so is the step.
 
 The rows of a minibatch get the step that they would get if the others had a gradient of 0, with two exceptions. What is
 momentum waits in the other rows: it neither decays nor moves them until they are looked up again, as in LazyAdam. And
-mean cosines, and the root mean square of θ, are those of the rows that are looked up. Of the other rows, the means of
+the root mean squares of m and θ are those of the rows that are looked up. Of the other rows, the means of
 squares decay, and x and θ come nearer to z, as in a dense step. Where all rows are looked up, the two are the same.
 """
 
@@ -23,6 +23,7 @@ from learned_optimizer import keras_private
 from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.masked import masked_update, unpack
 from learned_optimizer.optimizer.plan import Part, Plan, is_table
+from learned_optimizer.optimizer.rounding import rounded, seed_of
 from learned_optimizer.rules.base import Rule, State
 from learned_optimizer.rules.layout import Layout, LookedUp
 
@@ -95,6 +96,7 @@ def _summed(part: Part, gradient: Any) -> Rows:
 
 
 def step_rows(
+    optimizer: keras.optimizers.Optimizer,
     plan: Plan,
     tables: Mapping[int, Rows],
     variables: Mapping[int, Any],
@@ -105,6 +107,7 @@ def step_rows(
     """Updates tables and their slots, the looked-up rows by the rule and all others by `Rule.rest`.
 
     Args:
+        optimizer: The optimizer, which counts the steps.
         plan: The optimizer's plan.
         tables: The tables' gradients, by the variable's number.
         variables: The variables, by number.
@@ -120,21 +123,20 @@ def step_rows(
         preset, table = plan.members[rows.part.group], rows.part.layout
         rule, variable, slots = preset.rule, _raw(variables[number]), [_raw(slot) for slot in rows.part.slots]
         scales = ({k: ops.convert_to_tensor(v) for k, v in preset.weights.items()}, learning_rate, average_scale)
+        seed = seed_of(ops.convert_to_tensor(optimizer.iterations), number)
         state = tuple(_taken(slot, unit, rows.numbers) for slot, (_, unit) in zip(slots, rule.state_parts, strict=True))
         if number not in plan.programs:
             whole = functools.partial(stepped, rule, table), functools.partial(rested, rule, table)
             plan.programs[number] = tuple(map(backends.compiled, whole))
         step, rest = plan.programs[number]
-        theta, following = step(rows.gradient, rows.is_row, tf.gather(variable, rows.numbers), allowed, state, *scales)
-
         units = [unit for _, unit in rule.state_parts]
-        before = tuple(
-            part if n in rule.resting or unit == "tensor" else None
-            for n, (part, unit) in enumerate(zip(rows.part.state, units, strict=True))
-        )
+        known = [n in rule.resting or unit == "tensor" for n, unit in enumerate(units)]
+        before = tuple(rows.part.value(n) if is_known else None for n, is_known in enumerate(known))
+        theta = tf.gather(variable, rows.numbers)
+        theta, following = step(rows.gradient, rows.is_row, theta, allowed, state, before, *scales, seed)
         after = tuple(part if unit == "tensor" else None for part, unit in zip(following, units, strict=True))
         moved = ops.any(ops.logical_and(ops.isfinite(rows.gradient), ops.logical_and(rows.is_row, allowed)[:, None]))
-        added, others = rest(before, after, moved, *scales)
+        added, others = rest(before, after, moved, *scales, seed)
         variable.assign_add(ops.cast(added, variable.dtype))
         variable.scatter_update(tf.IndexedSlices(theta, rows.numbers))
         others = dict(zip(rule.resting, others, strict=True))
@@ -150,9 +152,11 @@ def stepped(
     theta: Tensor,
     allowed: Tensor,
     state: State,
+    whole: State,
     weights: Mapping[str, Tensor],
     learning_rate: Tensor,
     average_scale: Tensor,
+    seed: Tensor,
 ) -> tuple[Tensor, State]:
     """Calls a rule on the rows that were looked up.
 
@@ -164,43 +168,43 @@ def stepped(
         theta: Their present values, `[rows, columns]`.
         allowed: Boolean, `[]`: false where all stay.
         state: What the slots have of the rows, columns and the table.
+        whole: The slots that `Rule.rest` takes, and None for the others.
         weights: The rule's φ.
         learning_rate: The factor on the update.
         average_scale: The factor s where the variable holds θ + s · (x − θ), in place of θ; 0 at θ.
+        seed: The seed of what is rounded at random; see `rounding`.
 
     Returns:
         The next values of the rows, and of their state. The first row is repeated where there are no more.
     """
-    masks = {"row": is_row, "coordinate": ops.repeat(is_row, theta.shape[1])}
-    units = [unit for _, unit in rule.state_parts]
+    columns, units = theta.shape[1], [unit for _, unit in rule.state_parts]
+    masks = {"row": is_row, "coordinate": ops.repeat(is_row, columns)}
 
-    def filled(values: Tensor, unit: str, first: Tensor) -> Tensor:
-        return ops.where(masks[unit], values, first) if unit in masks else values
+    def where_rows(values: Tensor, unit: str, otherwise: Tensor) -> Tensor:
+        return ops.where(masks[unit], values, otherwise) if unit in masks else values
 
     def firsts(values: Tensor, unit: str) -> Tensor:
-        if unit == "row":
-            return values[:, :1]
-        return ops.tile(values[:, : theta.shape[1]], (1, ops.shape(is_row)[0]))
+        first = values[:, : {"row": 1, "coordinate": columns}.get(unit)]
+        return ops.tile(first, (1, ops.shape(is_row)[0])) if unit == "coordinate" else first
 
-    known = tuple(filled(values, unit, ops.zeros((), values.dtype)) for values, unit in zip(state, units, strict=True))
-    flat = ops.where(masks["coordinate"], ops.cast(ops.reshape(theta, (-1,)), "float32"), 0.0)
+    mean_squares = {
+        n: table.mean_square(ops.cast(whole[n], "float32")[0], n) for n in rule.resting if units[n] == "coordinate"
+    }
     (update,), following = masked_update(
         rule,
-        LookedUp(table, ops.sum(ops.cast(is_row, "int32"))),
+        LookedUp(table, ops.sum(ops.cast(is_row, "int32")), mean_squares),
         [ops.reshape(gradient, (-1,))],
-        [flat],
+        [ops.where(masks["coordinate"], ops.cast(ops.reshape(theta, (-1,)), "float32"), 0.0)],
         allowed,
-        known,
+        tuple(where_rows(part, unit, ops.zeros((), part.dtype)) for part, unit in zip(state, units, strict=True)),
         weights,
         learning_rate,
         average_scale,
         ops.zeros(()),
+        seed,
     )
-    moved = theta + ops.cast(ops.reshape(update, (-1, theta.shape[1])), theta.dtype)
-    following = tuple(
-        filled(values, unit, firsts(values, unit)) if unit in masks else values
-        for values, unit in zip(following, units, strict=True)
-    )
+    moved = theta + ops.cast(ops.reshape(update, (-1, columns)), theta.dtype)
+    following = tuple(where_rows(part, unit, firsts(part, unit)) for part, unit in zip(following, units, strict=True))
     return ops.where(is_row[:, None], moved, moved[:1]), following
 
 
@@ -213,6 +217,7 @@ def rested(
     weights: Mapping[str, Tensor],
     learning_rate: Tensor,
     average_scale: Tensor,
+    seed: Tensor,
 ) -> tuple[Tensor, State]:
     """What a step does to all rows of a table that have no gradient.
 
@@ -225,6 +230,7 @@ def rested(
         weights: The rule's φ.
         learning_rate: The factor on the update.
         average_scale: The factor s where the variable holds θ + s · (x − θ), in place of θ; 0 at θ.
+        seed: The seed of what is rounded at random; see `rounding`.
 
     Returns:
         What is to be added to the table, `[rows, columns]`, and the next slots that are `rule.resting`.
@@ -232,8 +238,12 @@ def rested(
     before = unpack(state)
     update, parts = rule.rest(before, unpack(following), weights, layout)
     added = ops.where(moved, learning_rate * update, 0.0) - average_scale * rule.average_offset(before, layout)
-    old = [state[number] for number in rule.resting]
-    following = tuple(ops.where(moved, ops.cast(new, was.dtype), was) for new, was in zip(parts, old, strict=True))
+    # With random numbers of their own, as if they were further slots.
+    old = [(state[number], number + len(state)) for number in rule.resting]
+    following = tuple(
+        ops.where(moved, rounded(new, was.dtype, seed, number), was)
+        for new, (was, number) in zip(parts, old, strict=True)
+    )
     return ops.reshape(added, layout.shapes[0]), following
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,6 +158,16 @@ class Layout:
             return ops.stack([self.mean(values[k]) for k in range(values.shape[0])])
         return _mean(values, self.tensors, self.sizes)
 
+    def mean_square(self, values: Tensor, part: int) -> Tensor:
+        """The mean square of a tensor's coordinates, `[num_tensors]`.
+
+        Args:
+            values: What each coordinate has, `[num_coordinates]`.
+            part: The number of the part of the state that it is, by which `LookedUp` knows the whole.
+        """
+        del part
+        return self.mean(ops.square(values))
+
     def mean_of_present(self, values: Tensor) -> Tensor:
         """The mean over the coordinates of each tensor that are there: all of them, but for `LookedUp`."""
         return self.mean(values)
@@ -258,11 +268,13 @@ class LookedUp(Layout):
     Args:
         table: The layout of the matrix alone.
         count: The number of rows, `[]`.
+        mean_squares: The mean squares of parts of the state over the whole matrix, `[1]` each, by their numbers.
     """
 
-    def __init__(self, table: Layout, count: Tensor) -> None:
+    def __init__(self, table: Layout, count: Tensor, mean_squares: Mapping[int, Tensor]) -> None:
         super().__init__(table.shapes, network=table._network, few=1)
         self._count = ops.cast(count, "float32")
+        self._mean_squares = mean_squares
 
     def tensors_of(self, unit: str) -> np.ndarray:
         """The one tensor, for all entries."""
@@ -271,6 +283,10 @@ class LookedUp(Layout):
     def mean(self, values: Tensor) -> Tensor:
         """The mean over the matrix, `[1]` of the coordinates of the rows, `[coordinates]`."""
         return ops.sum(values, axis=-1, keepdims=True) / self.num_coordinates
+
+    def mean_square(self, values: Tensor, part: int) -> Tensor:
+        """The mean square over the matrix, with what the other rows have where it is known."""
+        return self._mean_squares[part] if part in self._mean_squares else super().mean_square(values, part)
 
     def mean_of_present(self, values: Tensor) -> Tensor:
         """The mean over the rows that are there, `[1]`."""

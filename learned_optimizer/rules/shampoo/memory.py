@@ -10,6 +10,8 @@ from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, MOMENT_D
 from learned_optimizer.rules.adaptive.memory import COSINE_DECAYS
 from learned_optimizer.rules.base import State, Tensor
 
+# The numbers of two parts of the state.
+DISPLACEMENT, ROWS = 2, 4
 SIDES = ("row_pair", "column_pair")
 
 

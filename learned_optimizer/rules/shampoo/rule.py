@@ -17,7 +17,14 @@ from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weigh
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.shampoo import constants, law, whitening
 from learned_optimizer.rules.shampoo.measures import measure
-from learned_optimizer.rules.shampoo.memory import MOMENTUM_DECAY, SQUARE_DECAY, STATE_PARTS, Memory
+from learned_optimizer.rules.shampoo.memory import (
+    DISPLACEMENT,
+    MOMENTUM_DECAY,
+    ROWS,
+    SQUARE_DECAY,
+    STATE_PARTS,
+    Memory,
+)
 
 
 class AdaptiveShampoo(Rule):
@@ -49,7 +56,7 @@ class AdaptiveShampoo(Rule):
     needs = frozenset(("theta",))
     keeps_average = True
     num_refreshed = 2
-    resting = (2, 4)
+    resting = (DISPLACEMENT, ROWS)
 
     def __init__(self, initial_step: float = 0.02) -> None:
         if not is_number(initial_step) or not 0 < initial_step <= LARGEST_STEP:
