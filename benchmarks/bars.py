@@ -8,9 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from benchmarks import floor
-from benchmarks.suite import FITTED, MILLION, MIXTURE, SMALL_TASKS, TRAINED
+from benchmarks.suite import EMBEDDING, FITTED, MILLION, MIXTURE, SMALL_TASKS, TRAINED
 
-EMBEDDING = "embedding of 200,000 rows"
 # Sizes of the steps in which the default is compared with Adam.
 COMPARED = (
     "10^6",
@@ -152,7 +151,10 @@ def _step(table: pd.DataFrame) -> list[Bar]:
         ),
         ("step 10^6: 200 variables / one", "<= 1.25", over("10^6 in 200 variables, learned", "10^6, learned")),
         *((f"step {name}: general / Adam", "<= 5", over(*_pair(name))) for name in COMPARED),
-        (f"step, {EMBEDDING}: general / Adam", "<= 2", over(*(f"{EMBEDDING}: {optimizer}" for optimizer in TRAINED))),
+        *(
+            (f"step, {name}: general / Adam", "<= 2", over(*(f"{name}: {optimizer}" for optimizer in TRAINED)))
+            for name in (EMBEDDING, f"{EMBEDDING}, JAX")
+        ),
         ("eager step: milliseconds", "<= 50", lambda: table.loc["eager step: general", "milliseconds"]),
         (
             "step 10^7: MiB beyond the state",

@@ -53,7 +53,7 @@ def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bo
     presets = {"learned": Preset(CoordinatewiseLSTM(o.LSTM_SIZES), o.initial_phi(), {}), "general": "general"}
     made = LearnedOptimizer(presets[optimizer]) if optimizer in presets else keras.optimizers.get(optimizer)
     if keras.backend.backend() == "jax":
-        return _step_on_jax(made, shapes)
+        return step_on_jax(made, shapes)
     generator = np.random.default_rng(0)
     variables = [keras.Variable(np.zeros(shape, "float32")) for shape in shapes]
     gradients = [ops.convert_to_tensor(generator.standard_normal(shape).astype("float32")) for shape in shapes]
@@ -69,8 +69,8 @@ def make_step(optimizer: str, shapes: Sequence[tuple[int, ...]], jit_compile: bo
     return run
 
 
-def _step_on_jax(optimizer: keras.optimizers.Optimizer, shapes: Sequence[tuple[int, ...]]) -> Callable[[], None]:
-    """The same in a compiled `stateless_apply`, the buffers donated."""
+def step_on_jax(optimizer: keras.optimizers.Optimizer, shapes: Sequence[tuple[int, ...]]) -> Callable[[], None]:
+    """A function that makes a step in a compiled `stateless_apply`, the buffers donated."""
     import jax
 
     generator = np.random.default_rng(0)

@@ -20,6 +20,7 @@ MILLION = 1_000_000
 SMALL_TASKS = ("quadratic", "mlp", "Keras model")
 # Optimizers that train Keras models, and the width and depth of those.
 TRAINED = ("general", "adam")
+EMBEDDING = "embedding of 200,000 rows"
 FITTED = ((32, 2), (256, 2), (256, 14))
 MIXTURE = "evolution strategies, first meta-step on small_tasks(): library"
 
@@ -139,8 +140,15 @@ SUITE: tuple[Measurement, ...] = (
     ),
     *(Measurement(f"eager step: {optimizer}", "eager", {"optimizer": optimizer}) for optimizer in TRAINED),
     *(
-        Measurement(f"step, embedding of 200,000 rows: {optimizer}", "embedding", {"optimizer": optimizer})
+        Measurement(
+            f"step, embedding of 200,000 rows{suffix}: {optimizer}",
+            "embedding",
+            {"optimizer": optimizer},
+            False,
+            backend,
+        )
         for optimizer in TRAINED
+        for suffix, backend in (("", "tensorflow"), (", JAX", "jax"))
     ),
     _step("10^6, SGD", "sgd", MILLION),
     Measurement(

@@ -64,7 +64,11 @@ def eager(optimizer: str, width: int, seconds: float) -> dict[str, float]:
 
 
 def embedding(optimizer: str, rows: int, dimension: int, touched: int, seconds: float) -> dict[str, float]:
-    """Steps on an embedding of which a minibatch touches few rows, on TensorFlow."""
+    """Steps on an embedding of which a minibatch touches few rows; on JAX, where gradients are dense, all of them."""
+    if keras.backend.backend() == "jax":
+        from benchmarks.library import step_on_jax
+
+        return time_step(step_on_jax(new_optimizer(optimizer), [(rows, dimension)]), seconds)
     import tensorflow as tf
 
     table = keras.Variable(np.random.default_rng(0).standard_normal((rows, dimension)).astype("float32"))

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from learned_optimizer import keras_private
-from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import concatenate, split
 from learned_optimizer.optimizer.masked import unpack
 from learned_optimizer.optimizer.plan import Part, Plan
@@ -17,11 +16,11 @@ from learned_optimizer.optimizer.plan import Part, Plan
 def average_offsets(plan: Plan, parts: Sequence[Part]) -> dict[int, Any]:
     """Computes x − θ of each variable in the given parts, flat, in the units of an unscaled update."""
     pieces: dict[int, list[Any]] = {}
-    for group, block, slots, layout, _ in parts:
-        rule = plan.members[group].rule
-        offset = rule.average_offset(unpack([backends.read(slot) for slot in slots]), layout)
-        sizes = [segment.stop - segment.start for segment in block.segments]
-        for segment, piece in zip(block.segments, split(offset, sizes), strict=True):
+    for part in parts:
+        rule, segments = plan.members[part.group].rule, part.block.segments
+        offset = rule.average_offset(unpack(part.state), part.layout)
+        sizes = [segment.stop - segment.start for segment in segments]
+        for segment, piece in zip(segments, split(offset, sizes), strict=True):
             pieces.setdefault(segment.variable, []).append(piece)
     return {number: concatenate(parts) for number, parts in pieces.items()}
 

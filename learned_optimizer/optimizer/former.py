@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -34,6 +35,17 @@ def upgraded(stored: Sequence[np.ndarray], plan: Plan) -> list[np.ndarray]:
         else:
             slots += itertools.islice(former, len(member.variables))
     return [*slots, *former]
+
+
+def shaped(stored: Sequence[np.ndarray], variables: Sequence[Any]) -> list[np.ndarray]:
+    """The same with the slots of tables as matrices, which earlier versions stored as vectors, `[1, entries]`."""
+    shapes = [tuple(variable.shape) for variable in variables]
+    if len(stored) != len(shapes):
+        return list(stored)
+    return [
+        np.reshape(value, shape) if np.shape(value) == (1, math.prod(shape)) else value
+        for value, shape in zip(stored, shapes, strict=True)
+    ]
 
 
 def _of_rule(rule: Rule, group: int, former: Iterator[np.ndarray], plan: Plan) -> list[np.ndarray]:

@@ -9,13 +9,14 @@ from keras import ops
 
 from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import concatenate, split
+from learned_optimizer.optimizer.rounding import rounded
 from learned_optimizer.rules.base import Observation, Rule, State, refreshed
 from learned_optimizer.rules.layout import Layout
 
 
 def unpack(slots: Sequence[Any]) -> State:
-    """The parts of a rule's state, in float32, from its slots."""
-    return tuple(ops.cast(slot, "float32") for slot in slots)
+    """The parts of a rule's state, in float32, from its slots; None for those that are None."""
+    return tuple(None if slot is None else ops.cast(slot, "float32") for slot in slots)
 
 
 def masked_update(
@@ -29,6 +30,7 @@ def masked_update(
     learning_rate: Any,
     average_scale: Any,
     done: Any,
+    seed: Any,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Calls a rule on a block; where a gradient is not finite, it counts as 0, and the coordinate stays.
 
@@ -45,6 +47,7 @@ def masked_update(
         learning_rate: The factor on the update.
         average_scale: The factor s where the variables hold θ + s · (x − θ), in place of θ; 0 at θ.
         done: A number that is there once the block before this one is updated.
+        seed: The seed of what is rounded at random; see `rounding`.
 
     Returns:
         What is to be added to the coordinates of each segment, flat, and the next slots.
@@ -59,16 +62,18 @@ def masked_update(
     state = refreshed(rule, state, weights, layout)
     update, state = rule(Observation(ops.where(mask, gradient, 0.0), theta), state, weights, layout)
     added = ops.where(mask, learning_rate * update, 0.0) - back
-    return split(added, [piece.shape[0] for piece in gradients]), _next_slots(rule, layout, mask, state, slots)
+    return split(added, [piece.shape[0] for piece in gradients]), _next_slots(rule, layout, mask, state, slots, seed)
 
 
-def _next_slots(rule: Rule, layout: Layout, mask: Any, state: State, slots: Sequence[Any]) -> tuple[Any, ...]:
+def _next_slots(
+    rule: Rule, layout: Layout, mask: Any, state: State, slots: Sequence[Any], seed: Any
+) -> tuple[Any, ...]:
     """The slots that hold the new state where the mask lets it pass, and what they held elsewhere."""
     keep: dict[str, Any] = {"coordinate": mask}
     moved = layout.mean(ops.cast(mask, "float32")) > 0 if not rule.coordinatewise else None
     kept = []
-    for part, (_, unit), slot in zip(state, rule.state_parts, slots, strict=True):
+    for number, (part, (_, unit), slot) in enumerate(zip(state, rule.state_parts, slots, strict=True)):
         if unit not in keep:
             keep[unit] = ops.take(moved, layout.tensors_of(unit))
-        kept.append(ops.where(keep[unit], ops.cast(part, slot.dtype), slot))
+        kept.append(ops.where(keep[unit], rounded(part, slot.dtype, seed, number), slot))
     return tuple(kept)

@@ -18,7 +18,8 @@ from learned_optimizer.optimizer.averaging import average_offsets, restore_in_fi
 from learned_optimizer.optimizer.groups import Groups, Selector, as_preset
 from learned_optimizer.optimizer.learning_rate import checked_learning_rate, small_rates_allowed
 from learned_optimizer.optimizer.plan import STATE_DTYPES, Part, Plan, is_overwritten, make_plan
-from learned_optimizer.optimizer.step import decay, flat, learned_updates, moved
+from learned_optimizer.optimizer.step import decay, flat, kept, learned_updates, moved
+from learned_optimizer.optimizer.table import looked_up, step_rows
 from learned_optimizer.presets.digest import digest_of
 from learned_optimizer.presets.library import DEFAULT
 from learned_optimizer.presets.preset import Preset, PresetError
@@ -47,6 +48,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
     `general` 12 bytes a parameter, 16 of a vector, and 8 for each pair of rows or columns of a matrix's side of at most
     128, which it whitens; for the paper's LSTM of two layers of 20 units 320. `summary()` prints them. A coordinatewise
     rule takes the coordinates in blocks of 65,536, so that what a step needs beside the state stays under 1 GiB.
+
+    On TensorFlow a matrix of at least 65,536 coordinates whose rows are looked up, such as an embedding, is stepped by
+    these rows alone, if the rule can do so, as that of `general`; see `learned_optimizer.optimizer.table`.
 
     A rule may keep the average x of its iterates, as `general` does, beside θ, where gradients are taken. x has the
     better test loss as a rule. `fit` leaves x in the model at its end, and goes on from θ when it is called again;
@@ -79,8 +83,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             `nonfinite_steps` and `nonfinite_coordinates`. A Keras optimizer in a group gets a gradient of 0 for
             what is skipped. `clipnorm` and `global_clipnorm` spread a NaN over what they scale, before it comes here.
         state_dtype: The type in which slots are stored, `"float32"` or `"bfloat16"`; a step computes in float32. In
-            bfloat16 a running mean of decay 0.999 does not fall again once it was large, so that `hand-designed` and
-            `ScheduleFree` take shorter steps after a large gradient for good; `general` has no such mean in use.
+            bfloat16 the state of a coordinate takes half the bytes, 6 with `general` in place of 12, and is rounded
+            at random, without bias, so that running means go on moving; see `learned_optimizer.optimizer.rounding`.
         average: Whether `finalize_variable_values`, and so `fit` at its end, puts the average x into the variables.
             `False` leaves them at θ. `use_ema=True` has Keras's moving average in its place.
         fine_tuning: Whether the model is trained already, so that the first steps must be short: those of `general`
@@ -232,7 +236,9 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
     def _step(self, gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
         given = {keras_private.variable_index(self, variable): variable for variable in variables}
-        full = {number: backends.dense(g, v) for (number, v), g in zip(given.items(), gradients, strict=True)}
+        tables = looked_up(self, self._plan, given, gradients)
+        pairs = zip(given, gradients, strict=True)
+        full = {n: tables[n].gradient if n in tables else backends.dense(g, given[n]) for n, g in pairs}
         flattened = {number: flat(gradient) for number, gradient in full.items()}
         allowed = self._count_nonfinite(flattened)
 
@@ -240,19 +246,21 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             mine = [number for number in given if self._plan.numbers[number] == group]
             if isinstance(member, Preset) or not mine:
                 continue
-            masked = [ops.where(_kept(full[n], allowed), full[n], 0) for n in mine]
+            masked = [ops.where(kept(full[n], allowed), full[n], 0) for n in mine]
             member.apply(masked, [given[n] for n in mine])
 
         scale = backends.read(self._average_scale) if self._average_scale is not None else ops.zeros(())
         rate = ops.cast(learning_rate, "float32")
-        updates = learned_updates(self, self._plan, flattened, given, allowed, rate, scale)
+        whole = {number: flattened[number] for number in given if number not in tables}
+        updates = learned_updates(self, self._plan, whole, given, allowed, rate, scale)
         for number, update in updates.items():
             variable = given[number]
             if self.weight_decay is not None and keras_private.decays(self, variable):
                 # A step that leads back from the average to θ is longer than the rule's own.
-                decaying = ops.logical_and(_kept(flattened[number], allowed), ops.equal(scale, 0))
+                decaying = ops.logical_and(kept(flattened[number], allowed), ops.equal(scale, 0))
                 updates[number] = update - decay(self.weight_decay, update, decaying, variable)
         self._move(given, updates)
+        step_rows(self, self._plan, tables, given, allowed, rate, scale)
         if self._average_scale is not None:
             backends.assign(self, [self._average_scale], [ops.zeros_like(scale)])
 
@@ -324,7 +332,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                     values = [*values[:first], *former.upgraded(values[first:], self._plan)]
             if averaged and len(values) == len(self.variables) - 1:
                 values.append(np.zeros((), "float32"))  # It was saved without the average.
-            stored = {str(number): value for number, value in enumerate(values)}
+            stored = {str(n): value for n, value in enumerate(former.shaped(values, self.variables))}
         super().load_own_variables(stored)
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
@@ -389,8 +397,3 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
 
 def _number(variable: Any) -> Any:
     return ops.convert_to_numpy(ops.stop_gradient(variable))
-
-
-def _kept(gradient: Any, allowed: Any) -> Any:
-    """The coordinates that a step changes, booleans of the gradient's shape."""
-    return ops.logical_and(ops.isfinite(gradient), allowed)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 from learned_optimizer import keras_private
 from learned_optimizer.optimizer import backends
@@ -17,7 +18,7 @@ from learned_optimizer.optimizer.groups import Groups, Member
 from learned_optimizer.optimizer.masked import masked_update
 from learned_optimizer.presets.preset import Preset
 from learned_optimizer.rules.base import Rule, check_needs
-from learned_optimizer.rules.layout import Layout, form_of
+from learned_optimizer.rules.layout import LARGEST_SIDE, Layout, form_of
 
 # The types of slots, with the bytes of an entry.
 STATE_DTYPES = {"float32": 4, "bfloat16": 2}
@@ -40,7 +41,8 @@ class Part(NamedTuple):
     Attributes:
         group: The number of the group.
         block: The coordinates.
-        slots: A slot, `[features, entries]`, for each part of the rule's state.
+        slots: A slot, `[features, entries]`, for each part of the rule's state; for the coordinates of a table, whose
+            rows are taken out and put in, `[rows, columns]`.
         layout: The layout of the block.
         rule: The rule with masks, compiled; see `masked_update`.
     """
@@ -50,6 +52,16 @@ class Part(NamedTuple):
     slots: tuple[Any, ...]
     layout: Layout
     rule: Callable[..., Any]
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """The values of the slots, `[features, entries]` each."""
+        return tuple(map(self.value, range(len(self.slots))))
+
+    def value(self, number: int) -> Any:
+        """The value of a slot, `[features, entries]`."""
+        value = backends.read(self.slots[number])
+        return ops.reshape(value, (1, -1)) if tuple(value.shape) in self.layout.shapes else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +73,14 @@ class Plan:
         numbers: The group of each variable.
         shapes: The shape of each variable.
         parts: The blocks of the variables that a learned rule updates.
+        programs: What steps through tables is compiled once, by the table's number; see `table`.
     """
 
     members: tuple[Member, ...] = ()
     numbers: tuple[int, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     parts: tuple[Part, ...] = ()
+    programs: dict[int, tuple[Callable[..., Any], ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -169,13 +183,17 @@ def _by_form(numbers: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> list[
 def _add_slots(
     optimizer: keras.optimizers.Optimizer, rule: Rule, layout: Layout, part: int, state_dtype: str
 ) -> tuple[Any, ...]:
-    # What belongs to a whole tensor takes no memory to speak of, and holds counts.
-    return tuple(
-        optimizer.add_variable(
-            (size, layout.count(unit)),
-            "zeros",
-            state_dtype if unit == "coordinate" else "float32",
-            name=f"state_{part}_{number}_{unit}",
-        )
-        for number, (size, unit) in enumerate(rule.state_parts)
-    )
+    slots = []
+    for number, (size, unit) in enumerate(rule.state_parts):
+        shape = layout.shapes[0] if unit == "coordinate" and is_table(rule, layout) else (size, layout.count(unit))
+        # What belongs to a whole tensor takes no memory to speak of, and holds counts.
+        dtype = state_dtype if unit == "coordinate" else "float32"
+        slots.append(optimizer.add_variable(shape, "zeros", dtype, name=f"state_{part}_{number}_{unit}"))
+    return tuple(slots)
+
+
+def is_table(rule: Rule, layout: Layout) -> bool:
+    """Whether the layout is that of one large matrix of many rows, and the rule can step through some of them alone."""
+    if not rule.resting or layout.num_tensors != 1 or len(layout.shapes[0]) != 2:
+        return False
+    return layout.shapes[0][0] > LARGEST_SIDE and layout.num_coordinates >= BLOCK_SIZE

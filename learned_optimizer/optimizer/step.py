@@ -12,6 +12,7 @@ from keras import ops
 from learned_optimizer.optimizer import backends
 from learned_optimizer.optimizer.blocks import concatenate, gather
 from learned_optimizer.optimizer.plan import Plan
+from learned_optimizer.optimizer.rounding import seed_of
 
 # The root mean square of a mean of independent gradients of unit variance, with Adam's β₁ of 0.9.
 ADAM_RMS = math.sqrt((1 - 0.9) / (1 + 0.9))
@@ -32,10 +33,10 @@ def learned_updates(
     that is finite, value and state stay.
 
     Args:
-        optimizer: The optimizer that assigns the slots.
+        optimizer: The optimizer that assigns the slots, and counts the steps.
         plan: The optimizer's plan.
         gradients: The gradients, flat and in float32, by the variable's number.
-        variables: The variables that have a gradient, by their numbers.
+        variables: The variables that have a gradient, by their numbers, and perhaps others.
         allowed: Boolean, `[]`: false where nothing is to be updated.
         learning_rate: The factor on the updates.
         average_scale: The factor s where the variables hold θ + s · (x − θ), in place of θ; 0 at θ.
@@ -45,9 +46,11 @@ def learned_updates(
     """
     phi: dict[int, dict[str, Any]] = {}
     pieces: dict[int, list[Any]] = {}
-    theta = {number: flat(variable) for number, variable in variables.items()}
+    theta = {number: flat(variables[number]) for number in gradients}
     done: Any = ops.zeros(())
-    for group, block, slots, _, rule in plan.parts:
+    step = ops.convert_to_tensor(optimizer.iterations)
+    for number, part in enumerate(plan.parts):
+        group, block, slots, _, rule = part
         if not any(segment.variable in gradients for segment in block.segments):
             continue
         preset = plan.members[group]
@@ -58,18 +61,19 @@ def learned_updates(
                 gather(block, gradients, plan.sizes, math.nan),
                 gather(block, theta, plan.sizes, 0.0) if "theta" in preset.rule.needs else None,
                 allowed,
-                tuple(backends.read(slot) for slot in slots),
+                part.state,
                 phi[group],
                 learning_rate,
                 average_scale,
                 done,
+                seed_of(step, number),
             )
-        backends.assign(optimizer, slots, states)
+        backends.assign(optimizer, slots, [ops.reshape(v, s.shape) for s, v in zip(slots, states, strict=True)])
         done = updates[0][0]
         for segment, piece in zip(block.segments, updates, strict=True):
             if segment.variable in gradients:
                 pieces.setdefault(segment.variable, []).append(piece)
-    return {number: concatenate(parts) for number, parts in pieces.items()}
+    return {variable: concatenate(parts) for variable, parts in pieces.items()}
 
 
 def decay(weight_decay: float, update: Any, keep: Any, variable: Any) -> Any:
@@ -85,6 +89,11 @@ def decay(weight_decay: float, update: Any, keep: Any, variable: Any) -> Any:
     """
     rate = ops.sqrt(ops.mean(ops.square(update))) / ADAM_RMS
     return ops.where(keep, weight_decay * rate * flat(variable), 0.0)
+
+
+def kept(gradient: Any, allowed: Any) -> Any:
+    """The coordinates that a step changes, booleans of the gradient's shape."""
+    return ops.logical_and(ops.isfinite(gradient), allowed)
 
 
 def flat(tensor: Any) -> Any:

@@ -59,6 +59,8 @@ class Rule(abc.ABC):
         keeps_average: Whether the rule keeps an averaged iterate x; see `average_offset`.
         num_refreshed: The number of parts at the end of the state that cost so much that they are calculated only now
             and then, by `refresh`, where `is_due` says so.
+        resting: The numbers of the parts of the state that change in the rows of a table that a minibatch does not look
+            up; see `rest`. Empty for a rule that steps through all rows or none.
     """
 
     coordinatewise: bool = False
@@ -67,6 +69,7 @@ class Rule(abc.ABC):
     needs: frozenset[str] = frozenset()
     keeps_average: bool = False
     num_refreshed: int = 0
+    resting: tuple[int, ...] = ()
 
     @property
     @abc.abstractmethod
@@ -123,6 +126,23 @@ class Rule(abc.ABC):
         They count as constants where an unroll is differentiated.
         """
         raise NotImplementedError(f"{type(self).__name__} refreshes nothing.")
+
+    def rest(self, state: State, following: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
+        """What a step does to the rows of a table that have no gradient in it, where the others are called alone.
+
+        The rule is called on the rows that are looked up, with a `layout.LookedUp`. The parts that are not `resting`
+        stay in all other rows.
+
+        Args:
+            state: h_t of the whole table: the parts that are `resting`, and that of the tensor; None for the others.
+            following: h_{t+1} as that call left it: the part of the tensor, and None for the others.
+            weights: φ.
+            layout: The layout of the table.
+
+        Returns:
+            The update, `[num_coordinates]`, and the next parts that are `resting`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} steps through whole tensors.")
 
     def for_fine_tuning(self) -> Rule:
         """The same rule with first steps that do not undo what a model has learned; φ fits both.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,6 +158,20 @@ class Layout:
             return ops.stack([self.mean(values[k]) for k in range(values.shape[0])])
         return _mean(values, self.tensors, self.sizes)
 
+    def mean_square(self, values: Tensor, part: int) -> Tensor:
+        """The mean square of a tensor's coordinates, `[num_tensors]`.
+
+        Args:
+            values: What each coordinate has, `[num_coordinates]`.
+            part: The number of the part of the state that it is, by which `LookedUp` knows the whole.
+        """
+        del part
+        return self.mean(ops.square(values))
+
+    def mean_of_present(self, values: Tensor) -> Tensor:
+        """The mean over the coordinates of each tensor that are there: all of them, but for `LookedUp`."""
+        return self.mean(values)
+
     def row_means(self, values: Tensor) -> Tensor:
         """The mean over each row, `[rows]` of `[num_coordinates]`."""
         if self._few:
@@ -195,6 +209,20 @@ class Layout:
         parts = self._slices(values, [side**2 for side in sides])
         return [ops.reshape(part, (-1, side, side)) if side else None for part, side in zip(parts, sides, strict=True)]
 
+    def lengths(self, unit: str) -> list[int]:
+        """The length of the products of which the entries of each run's squares are means."""
+        return [form.columns if unit == "row_pair" else form.rows for form, _ in self._runs]
+
+    def side_mean(self, part: Tensor, mean: Tensor) -> Tensor:
+        """The mean of what rows or columns of a run have, `[copies · tensors, 1]`.
+
+        Args:
+            part: What each has, one of `parts`.
+            mean: The mean of what a tensor's coordinates have, which is the same but for rounding, `[num_tensors]`.
+        """
+        del mean
+        return ops.mean(part, axis=-1, keepdims=True)
+
     def flat(self, parts: Sequence[Tensor | None]) -> Tensor:
         """What each run has as one vector: the reverse of `matrices`, `parts` and `squares`."""
         if all(part is None for part in parts):
@@ -230,6 +258,67 @@ class Layout:
         ]
         joined = by_copy[0] if len(by_copy) == 1 else ops.concatenate(by_copy, axis=-1)
         return ops.reshape(joined, (*before, self.copies * joined.shape[-1]))
+
+
+class LookedUp(Layout):
+    """Some rows of a matrix, as a minibatch looks them up in a table, with means that are those of the whole matrix.
+
+    The other rows count as zeros. How many rows there are is known only when the step runs.
+
+    Args:
+        table: The layout of the matrix alone.
+        count: The number of rows, `[]`.
+        mean_squares: The mean squares of parts of the state over the whole matrix, `[1]` each, by their numbers.
+    """
+
+    def __init__(self, table: Layout, count: Tensor, mean_squares: Mapping[int, Tensor]) -> None:
+        super().__init__(table.shapes, network=table._network, few=1)
+        self._count = ops.cast(count, "float32")
+        self._mean_squares = mean_squares
+
+    def tensors_of(self, unit: str) -> np.ndarray:
+        """The one tensor, for all entries."""
+        return np.zeros(1, "int32")
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over the matrix, `[1]` of the coordinates of the rows, `[coordinates]`."""
+        return ops.sum(values, axis=-1, keepdims=True) / self.num_coordinates
+
+    def mean_square(self, values: Tensor, part: int) -> Tensor:
+        """The mean square over the matrix, with what the other rows have where it is known."""
+        return self._mean_squares[part] if part in self._mean_squares else super().mean_square(values, part)
+
+    def mean_of_present(self, values: Tensor) -> Tensor:
+        """The mean over the rows that are there, `[1]`."""
+        return self.mean(values) * (int(self.num_rows[0]) / self._count)
+
+    def row_means(self, values: Tensor) -> Tensor:
+        """The mean over each row that is there, `[rows]`."""
+        return ops.mean(self.matrices(values)[0][0], axis=-1)
+
+    def column_means(self, values: Tensor) -> Tensor:
+        """The mean over each column, `[columns]`."""
+        return ops.sum(self.matrices(values)[0][0], axis=0) / int(self.num_rows[0])
+
+    def matrices(self, values: Tensor) -> list[Tensor]:
+        """The rows as a matrix, `[1, rows, columns]`."""
+        return [ops.reshape(values, (1, -1, int(self.num_columns[0])))]
+
+    def parts(self, values: Tensor, unit: str) -> list[Tensor]:
+        """What rows or columns have, `[1, count]`."""
+        return [values[None]]
+
+    def side_mean(self, part: Tensor, mean: Tensor) -> Tensor:
+        """The mean of what all rows or columns have, `[1, 1]`: that of the coordinates."""
+        return mean[None]
+
+    def flat(self, parts: Sequence[Tensor | None]) -> Tensor:
+        """A matrix, or the square of its pairs, as a vector."""
+        return ops.zeros((0,), "float32") if parts[0] is None else ops.reshape(parts[0], (-1,))
+
+    def spread(self, values: Tensor) -> Tensor:
+        """The matrix's value, which all coordinates share, `[…, 1]`."""
+        return values
 
 
 def _mean(values: Tensor, numbers: np.ndarray, counts: np.ndarray) -> Tensor:

@@ -42,7 +42,7 @@ MIDDLE_LOG_TIME = math.log(1000)
 
 def log_first_step(constants: Constants, initial_step: float, theta: Tensor, now: Progress, layout: Layout) -> Tensor:
     """Computes log α₀ + L, `[num_tensors]`, of θ, `[num_coordinates]`."""
-    size = root(layout.mean(ops.square(theta)))
+    size = root(layout.mean_of_present(ops.square(theta)))
     log_theta = ops.clip(ops.log(size / REFERENCE_THETA), SMALLEST_LOG_THETA, LARGEST_LOG_THETA)
     is_matrix = constant(layout.is_matrix)
     of_kind = is_matrix * (constants.theta * log_theta - constants.rows * now.log_rows)

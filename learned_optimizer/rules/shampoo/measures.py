@@ -17,7 +17,7 @@ from keras import ops
 from learned_optimizer.rules.adaptive.arithmetic import SMALLEST_DISPLACEMENT, correction, root, running_mean
 from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
-from learned_optimizer.rules.shampoo.memory import COSINE_DECAY, POWER_DECAYS, Memory, Powers, Sums
+from learned_optimizer.rules.shampoo.memory import COSINE_DECAY, DISPLACEMENT, POWER_DECAYS, Memory, Powers, Sums
 
 
 class Measures(NamedTuple):
@@ -49,7 +49,7 @@ def measure(
     """
     power = layout.mean(square)
     length, momentum = root(power), root(layout.mean(ops.square(memory.momentum)))
-    displacement = root(layout.mean(ops.square(memory.displacement)), SMALLEST_DISPLACEMENT)
+    displacement = root(layout.mean_square(memory.displacement, DISPLACEMENT), SMALLEST_DISPLACEMENT)
     # By one after the other: the square of their product, which a derivative is divided by, may be no float32.
     agreement = layout.mean(gradient * memory.momentum) / length / momentum
     alignment = -layout.mean(gradient * memory.displacement) / length / displacement

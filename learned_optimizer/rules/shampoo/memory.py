@@ -10,6 +10,8 @@ from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, MOMENT_D
 from learned_optimizer.rules.adaptive.memory import COSINE_DECAYS
 from learned_optimizer.rules.base import State, Tensor
 
+# The numbers of two parts of the state.
+DISPLACEMENT, ROWS = 2, 4
 SIDES = ("row_pair", "column_pair")
 
 
@@ -70,13 +72,13 @@ class Memory(NamedTuple):
 
     @classmethod
     def unpack(cls, state: State) -> Memory:
-        """The parts of a state that has the form of `STATE_PARTS`."""
-        momentum, square, displacement, tensors, *others = state
+        """The parts of a state that has the form of `STATE_PARTS`; None where it has None, which is not known."""
+        tensors = state[3]
+        momentum, square, displacement, _, *others = (None if part is None else part[0] for part in state)
         numbers = ops.unstack(tensors, NUM_NUMBERS)
         powers, sums = Powers(*numbers[3:5]), Sums(*numbers[5:])
         count, change, beta = numbers[:3]
-        coordinates = (momentum[0], square[0], displacement[0])
-        return cls(*coordinates, count, change, beta, powers, sums, *(part[0] for part in others))
+        return cls(momentum, square, displacement, count, change, beta, powers, sums, *others)
 
     def pack(self) -> State:
         """The state: the reverse of `unpack`."""

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.adaptive import memory as former
-from learned_optimizer.rules.adaptive.arithmetic import LARGEST, correction, root, running_mean
+from learned_optimizer.rules.adaptive.arithmetic import LARGEST, constant, correction, root, running_mean
 from learned_optimizer.rules.adaptive.constants import arrays
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, Moments, factored_means
 from learned_optimizer.rules.adaptive.law import LARGEST_STEP, next_change, progress
@@ -17,7 +17,14 @@ from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weigh
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.shampoo import constants, law, whitening
 from learned_optimizer.rules.shampoo.measures import measure
-from learned_optimizer.rules.shampoo.memory import MOMENTUM_DECAY, SQUARE_DECAY, STATE_PARTS, Memory
+from learned_optimizer.rules.shampoo.memory import (
+    DISPLACEMENT,
+    MOMENTUM_DECAY,
+    ROWS,
+    SQUARE_DECAY,
+    STATE_PARTS,
+    Memory,
+)
 
 
 class AdaptiveShampoo(Rule):
@@ -49,6 +56,7 @@ class AdaptiveShampoo(Rule):
     needs = frozenset(("theta",))
     keeps_average = True
     num_refreshed = 2
+    resting = (DISPLACEMENT, ROWS)
 
     def __init__(self, initial_step: float = 0.02) -> None:
         if not is_number(initial_step) or not 0 < initial_step <= LARGEST_STEP:
@@ -91,6 +99,19 @@ class AdaptiveShampoo(Rule):
         """Computes x − θ = −(1 − β)(z − x), since θ = (1 − β) z + β x."""
         memory = Memory.unpack(state)
         return -layout.spread(1 - memory.beta) * memory.displacement
+
+    def rest(self, state: State, following: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
+        """Leaves z, while x and θ come nearer to it; see `Rule.rest`.
+
+        The momentum m and the squares w of a row wait until it is looked up again, as in LazyAdam, so that it is then
+        that momentum moves it.
+        """
+        named, _ = constants.unpack(weights)
+        memory, after = Memory.unpack(state), Memory.unpack(following)
+        averaging, beta = law.averaging(named, after.count, progress(named, after.count, layout))
+        displacement = layout.spread(1 - averaging) * memory.displacement
+        update = layout.spread(memory.beta) * memory.displacement - layout.spread(beta) * displacement
+        return update, (displacement[None], constant(FACTORED_DECAY) * memory.rows[None])
 
     def is_due(self, state: State, layout: Layout) -> Tensor:
         """Whether the roots are to be taken again; see `Rule.is_due`."""

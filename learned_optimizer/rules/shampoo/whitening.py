@@ -47,8 +47,8 @@ def next_covariances(covariances: tuple[Tensor, Tensor], gradient: Tensor, layou
     matrices = layout.matrices(gradient)
     following = []
     for unit, old in zip(SIDES, covariances, strict=True):
-        each = zip(matrices, layout.squares(old, unit), strict=True)
-        products = [None if square is None else _product(matrix, unit) for matrix, square in each]
+        each = zip(matrices, layout.squares(old, unit), layout.lengths(unit), strict=True)
+        products = [None if square is None else _product(matrix, unit) / length for matrix, square, length in each]
         following.append(running_mean(old, layout.flat(products), FACTORED_DECAY))
     return following[0], following[1]
 
@@ -96,6 +96,10 @@ def whiten(direction: Tensor, memory: Memory, layout: Layout) -> Tensor:
         memory: The state, of which the roots are used, and the squares of rows and columns where there are none.
         layout: The layout of the tensors.
     """
+
+    def diagonal(squares: Tensor) -> Tensor:
+        return _diagonal(squares, layout.side_mean(squares, memory.powers.factored))
+
     each = zip(
         layout.matrices(direction),
         layout.squares(memory.row_roots, SIDES[0]),
@@ -106,15 +110,14 @@ def whiten(direction: Tensor, memory: Memory, layout: Layout) -> Tensor:
     )
     found = []
     for matrix, left, right, row_squares, column_squares in each:
-        half = matrix * _diagonal(row_squares)[..., :, None] if left is None else matrix + ops.matmul(left, matrix)
-        whole = half * _diagonal(column_squares)[..., None, :] if right is None else half + ops.matmul(half, right)
+        half = matrix * diagonal(row_squares)[..., :, None] if left is None else matrix + ops.matmul(left, matrix)
+        whole = half * diagonal(column_squares)[..., None, :] if right is None else half + ops.matmul(half, right)
         found.append(whole)
     return layout.flat(found)
 
 
-def _diagonal(squares: Tensor) -> Tensor:
-    """What stands for the root of a large side, `[copies, side]`: inverse roots of squares whose mean is 1."""
-    mean = ops.mean(squares, axis=-1, keepdims=True)
+def _diagonal(squares: Tensor, mean: Tensor) -> Tensor:
+    """What stands for the root of a large side, `[copies, side]`: inverse roots of squares over their mean."""
     return ops.stop_gradient(1 / root(squares / ops.maximum(mean, SMALLEST**2), SMALLEST_PART))
 
 
@@ -147,7 +150,7 @@ def _inverse_root(square: Tensor, sides: np.ndarray, damping: Tensor) -> Tensor:
 
 
 def _product(matrix: Tensor, unit: str) -> Tensor:
-    """M Mᵀ / columns for pairs of rows, Mᵀ M / rows for pairs of columns."""
+    """M Mᵀ for pairs of rows, Mᵀ M for pairs of columns."""
     transposed = ops.swapaxes(matrix, -1, -2)
     left, right = (matrix, transposed) if unit == "row_pair" else (transposed, matrix)
-    return ops.matmul(left, right) / left.shape[-1]
+    return ops.matmul(left, right)
