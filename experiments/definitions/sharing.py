@@ -12,10 +12,10 @@ META_SEEDS = 2
 # The rule of a meta-training by what comes last in the name of its configuration file; the first is compared with.
 RULES = {"lstm": "LSTM", "gac": "LSTM+GAC", "ntm-bfgs": "NTM-BFGS"}
 _NOTE = (
-    "Each rule was meta-trained {rounds} with the same settings and the same two seeds, with meta-gradients of all "
-    "coordinates. That is a small budget, beside that of the shipped presets, so this says which rule learns sooner, "
-    "not where each would end. The two meta-trainings of a rule take the test episodes in turn; their own ratios to "
-    "the LSTM of the same seed stand in parentheses."
+    "Each rule was meta-trained {rounds}. Settings and the two seeds are the same, and meta-gradients are of all "
+    "coordinates. That is a small budget: it says which rule learns sooner, not where each would end. The two "
+    "meta-trainings of a rule take the test episodes in turn. In parentheses are their own ratios to the LSTM of the "
+    "same seed. "
 )
 
 
@@ -44,17 +44,17 @@ SHARING: dict[str, Experiment] = {
         "What it gives on quadratics that coordinates share information (LSTM+GAC and NTM-BFGS).",
         ("--problem=quadratic", "--functions=1", "--test_episodes=256"),
         {"10-dimensional": (), "30-dimensional": ("--dimension=30",), "300-steps": ("--num_steps=300",)},
-        _NOTE.format(rounds="for 120 rounds on 10-dimensional quadratics, 64 at once and 100 steps,")
-        + " An episode is one quadratic, in place of the 128 of the experiment `quadratic`, so that nothing is shared "
-        "between functions. The memory of NTM-BFGS holds all 100 steps.",
+        _NOTE.format(rounds="for 120 rounds of 64 quadratics of 10 dimensions, and 100 steps")
+        + "An episode is one quadratic, in place of the 128 of the experiment `quadratic`, so that functions share "
+        "nothing. The memory of NTM-BFGS holds 100 steps.",
     ),
     "sharing-mnist": _sharing(
         "mnist",
         "What it gives on MNIST that coordinates share information (LSTM+GAC and NTM-BFGS).",
         ("--problem=mnist", "--test_episodes=20"),
         {"14x14": ("--downscale=2",), "28x28": ()},
-        _NOTE.format(rounds="for 60 rounds on a 196-20-10 network on images of half the width, two at once,")
-        + " `14x14` is that network; `28x28` is the paper's, which no rule was meta-trained on. The memory of NTM-BFGS "
+        _NOTE.format(rounds="for 60 rounds of two 196-20-10 networks on images of half the width, and 100 steps")
+        + "`14x14` is that network. `28x28` is the paper's, which no rule was meta-trained on. The memory of NTM-BFGS "
         "holds the latest 10 steps.",
     ),
 }

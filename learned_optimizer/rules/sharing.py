@@ -30,7 +30,8 @@ class GlobalAveragingLSTM(CoordinatewiseLSTM):
 
     So a coordinate knows of the others. The paper's example is the norm of the gradient, which clipping needs. The mean
     is over all tensors of one optimizee, or of its parameter group, and never over several episodes. A coordinate
-    without a finite gradient counts as one whose gradient is 0.
+    without a finite gradient counts as one whose gradient is 0. `LearnedOptimizer` takes all coordinates at once, at
+    about 1.5 kB each while a step lasts, since they cannot be updated block by block.
 
     The paper has the averaging. Ours are the number of such cells, 5 of 20, and that an untrained layer gives them a
     tenth of the weight of others.
