@@ -1,4 +1,4 @@
-"""Rules whose coordinates share information beside the plain LSTM, all meta-trained alike (appendix B of the paper)."""
+"""Rules whose coordinates share information beside the plain LSTM, all meta-trained alike."""
 
 from __future__ import annotations
 

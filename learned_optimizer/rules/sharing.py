@@ -1,4 +1,4 @@
-"""LSTMs that share information between coordinates: LSTM+GAC and NTM-BFGS (Andrychowicz et al., 2016, appendix B)."""
+"""LSTMs whose coordinates share information: LSTM+GAC and NTM-BFGS (Andrychowicz et al., 2016, an appendix)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GlobalAveragingLSTM(CoordinatewiseLSTM):
     The paper has the averaging. Ours are the number of such cells, 5 of 20, and that an untrained layer gives them a
     tenth of the weight of others.
 
-    Source: Andrychowicz et al. (2016), appendix B.
+    Source: Andrychowicz et al. (2016), the appendix "Information sharing between coordinates".
 
     Args:
         hidden_sizes: Units of each LSTM layer.
@@ -99,7 +99,7 @@ class NTMBFGS(GlobalAveragingLSTM):
     The memory belongs to one optimizee, or to its parameter group. Of a coordinate without a finite gradient it stays
     as it is.
 
-    Source: Andrychowicz et al. (2016), appendix B.
+    Source: Andrychowicz et al. (2016), the appendix "Information sharing between coordinates".
 
     Args:
         hidden_sizes: Units of each LSTM layer.
