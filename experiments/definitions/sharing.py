@@ -43,7 +43,7 @@ SHARING: dict[str, Experiment] = {
         "quadratic",
         "What it gives on quadratics that coordinates share information (LSTM+GAC and NTM-BFGS).",
         ("--problem=quadratic", "--functions=1", "--test_episodes=256"),
-        {"10-dimensional": (), "30-dimensional": ("--dimension=30",), "300-steps": ("--num_steps=300",)},
+        {"10-dimensional": (), "30-dimensional": ("--dimension=30",)},
         _NOTE.format(rounds="for 120 rounds of 64 quadratics of 10 dimensions, and 100 steps")
         + "An episode is one quadratic, in place of the 128 of the experiment `quadratic`, so that functions share "
         "nothing. The memory of NTM-BFGS holds 100 steps.",
@@ -51,7 +51,7 @@ SHARING: dict[str, Experiment] = {
     "sharing-mnist": _sharing(
         "mnist",
         "What it gives on MNIST that coordinates share information (LSTM+GAC and NTM-BFGS).",
-        ("--problem=mnist", "--test_episodes=20"),
+        ("--problem=mnist", "--test_episodes=20", "--rungs=3"),
         {"14x14": ("--downscale=2",), "28x28": ()},
         _NOTE.format(rounds="for 60 rounds of two 196-20-10 networks on images of half the width, and 100 steps")
         + "`14x14` is that network. `28x28` is the paper's, which no rule was meta-trained on. The memory of NTM-BFGS "
