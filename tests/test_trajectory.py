@@ -9,6 +9,7 @@ from learned_optimizer import CoordinatewiseLSTM, LearnedOptimizer, Preset
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems import MLPClassifier
 from learned_optimizer.problems.streams import batch, sample
+from learned_optimizer.rules import NTMBFGS
 from learned_optimizer.unroll import start, unroll
 
 NUM_STEPS = 12
@@ -24,10 +25,16 @@ class Trajectory(keras.callbacks.Callback):
         self.path.append(np.concatenate([np.ravel(weight) for weight in self.model.get_weights()]))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-def test_fit_follows_the_unroll(jit_compile):
+@pytest.mark.parametrize(
+    ("rule", "jit_compile"),
+    [
+        pytest.param(CoordinatewiseLSTM((4, 4)), False, id="graph"),
+        pytest.param(CoordinatewiseLSTM((4, 4)), True, id="xla"),
+        pytest.param(NTMBFGS((4, 4), 2, history=3), False, id="coordinates that share a memory"),
+    ],
+)
+def test_fit_follows_the_unroll(rule, jit_compile):
     problem = MLPClassifier("digits", (5,), batch_size=16, initialization="glorot")
-    rule = CoordinatewiseLSTM((4, 4))
     generator = np.random.default_rng(0)
     weights = {name: generator.normal(0, 0.5, shape).astype("float32") for name, shape in rule.weight_shapes.items()}
 

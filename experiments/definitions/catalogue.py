@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from experiments.definitions.paper import PAPER
+from experiments.definitions.sharing import SHARING
 from experiments.definitions.suites import OTHERS, SUITES
 from experiments.experiment import Experiment
 
-EXPERIMENTS: dict[str, Experiment] = SUITES | PAPER | OTHERS
+EXPERIMENTS: dict[str, Experiment] = SUITES | PAPER | SHARING | OTHERS

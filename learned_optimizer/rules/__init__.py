@@ -9,10 +9,12 @@ from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.preprocessing import log_and_sign, normalized_moments
 from learned_optimizer.rules.registry import BLACK_BOX, HANDMADE, RULES, deserialize, rule_class, serialize
 from learned_optimizer.rules.shampoo import AdaptiveShampoo
+from learned_optimizer.rules.sharing import NTMBFGS, GlobalAveragingLSTM
 
 __all__ = [
     "BLACK_BOX",
     "HANDMADE",
+    "NTMBFGS",
     "RULES",
     "Adam",
     "AdaptiveMLP",
@@ -21,6 +23,7 @@ __all__ = [
     "BlackBoxRule",
     "CoordinatewiseLSTM",
     "DimensionwiseLSTM",
+    "GlobalAveragingLSTM",
     "Layout",
     "Observation",
     "Prodigy",

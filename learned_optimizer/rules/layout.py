@@ -172,6 +172,14 @@ class Layout:
         """The mean over the coordinates of each tensor that are there: all of them, but for `LookedUp`."""
         return self.mean(values)
 
+    def shared_mean(self, values: Tensor) -> Tensor:
+        """To each coordinate the mean over all of its copy's, `[…, num_coordinates]` of the same."""
+        size = self.num_coordinates // self.copies
+        by_copy = ops.reshape(values, (*values.shape[:-1], self.copies, size))
+        # Keras computes a mean of float64 in float32 on JAX.
+        means = ops.sum(by_copy, axis=-1, keepdims=True) / size
+        return ops.reshape(ops.broadcast_to(means, by_copy.shape), values.shape)
+
     def row_means(self, values: Tensor) -> Tensor:
         """The mean over each row, `[rows]` of `[num_coordinates]`."""
         if self._few:

@@ -116,7 +116,7 @@ class CoordinatewiseLSTM(Rule):
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every array of φ: a kernel and a bias for each layer, and those of the output."""
         shapes: dict[str, tuple[int, ...]] = {}
-        inputs, _ = PREPROCESSING[self.preprocessing]
+        inputs, outputs = self._num_inputs, self._num_outputs
         if self.embedding:
             shapes["embedding/kernel"] = (self.embedding, inputs)
             shapes["embedding/bias"] = (self.embedding, 1)
@@ -125,9 +125,19 @@ class CoordinatewiseLSTM(Rule):
             shapes[f"lstm_{layer}/kernel"] = (4 * hidden, inputs + hidden)
             shapes[f"lstm_{layer}/bias"] = (4 * hidden, 1)
             inputs = hidden
-        shapes["output/kernel"] = (1, inputs)
-        shapes["output/bias"] = (1, 1)
+        shapes["output/kernel"] = (outputs, inputs)
+        shapes["output/bias"] = (outputs, 1)
         return shapes
+
+    @property
+    def _num_inputs(self) -> int:
+        """The features that the layers see of each coordinate."""
+        return PREPROCESSING[self.preprocessing][0]
+
+    @property
+    def _num_outputs(self) -> int:
+        """What the layers say of each coordinate, the update first."""
+        return 1
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:
@@ -144,20 +154,31 @@ class CoordinatewiseLSTM(Rule):
         self, observation: Observation, state: State, weights: Weights, layout: Layout
     ) -> tuple[Tensor, State]:
         """Computes [g_t, h_{t+1}] = m(∇_t, h_t, φ); see `Rule.__call__`."""
-        del layout
-        x, kept, recurrent = self._preprocess(observation.gradient, state)
+        features, kept, recurrent = self._preprocess(observation.gradient, state)
+        outputs, recurrent = self._network(features, recurrent, weights, layout)
+        return self._update(outputs[0]), (*kept, *recurrent)
+
+    def _network(self, x: Tensor, recurrent: State, weights: Weights, layout: Layout) -> tuple[Tensor, State]:
+        """The outputs for each coordinate, `[outputs, num_coordinates]`, and the next (h, c) of each layer."""
         if self.embedding:
             x = ops.elu(ops.matmul(weights["embedding/kernel"], x) + weights["embedding/bias"])
-        next_state: list[Tensor] = [*kept]
+        next_state: list[Tensor] = []
         for layer in range(len(self.hidden_sizes)):
             h, c = recurrent[2 * layer : 2 * layer + 2]
             kernel, bias = weights[f"lstm_{layer}/kernel"], weights[f"lstm_{layer}/bias"]
             x, c = lstm_cell(x, h, c, kernel, bias, self.forget_bias)
+            x = self._outgoing(x, layout)
             next_state += [x, c]
-        output = ops.matmul(weights["output/kernel"], x) + weights["output/bias"]
-        if self.output == "tanh":
-            output = ops.tanh(output)
-        return self.output_scale * output[0], tuple(next_state)
+        return ops.matmul(weights["output/kernel"], x) + weights["output/bias"], tuple(next_state)
+
+    def _outgoing(self, h: Tensor, layout: Layout) -> Tensor:
+        """What a layer passes on of its activations, `[hidden, num_coordinates]`: all, as they are."""
+        del layout
+        return h
+
+    def _update(self, output: Tensor) -> Tensor:
+        """g_t of the first output, `[num_coordinates]`."""
+        return self.output_scale * (ops.tanh(output) if self.output == "tanh" else output)
 
     def _preprocess(self, gradient: Tensor, state: State) -> tuple[Tensor, State, State]:
         """The features; and the state's next first part, which is the preprocessing's own, and its present rest."""

@@ -14,11 +14,14 @@ from learned_optimizer.rules.black_box import BlackBoxLSTM, DimensionwiseLSTM, S
 from learned_optimizer.rules.handmade import Adam, Prodigy, ScheduleFree
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM, RNNprop
 from learned_optimizer.rules.shampoo import AdaptiveShampoo
+from learned_optimizer.rules.sharing import NTMBFGS, GlobalAveragingLSTM
 
 RULES: dict[str, type[Rule]] = {
     "AdaptiveMLP": AdaptiveMLP,
     "AdaptiveShampoo": AdaptiveShampoo,
     "CoordinatewiseLSTM": CoordinatewiseLSTM,
+    "GlobalAveragingLSTM": GlobalAveragingLSTM,
+    "NTMBFGS": NTMBFGS,
     "RNNprop": RNNprop,
 }
 """Rules that see gradients and have a φ, by the names of their classes."""

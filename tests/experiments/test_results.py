@@ -5,6 +5,7 @@ import pytest
 
 from experiments.outcomes.ablations import tabulate_techniques
 from experiments.outcomes.results import num_steps, one_by_one, ratio_at, ratio_of, read_measures
+from experiments.outcomes.sharing import tabulate_rules
 from learned_optimizer.evaluation import Comparison
 from learned_optimizer.evaluation.baselines import baseline_of
 from learned_optimizer.evaluation.files import save_comparison
@@ -86,6 +87,16 @@ def test_the_spread_of_meta_trainings_is_that_of_the_episodes_they_took_in_turn(
     save_comparison(tmp_path / "relu", Comparison(curves, {}), {})
     tabulate_techniques(tmp_path, TECHNIQUES, meta_seeds=3)
     assert "| 1.000 (0.500 – 1.500) |" in (tmp_path / "table.md").read_text()
+
+
+def test_each_rule_is_compared_with_the_first_and_each_seed_with_its_own(tmp_path):
+    first, second = (np.array(of_seeds)[[0, 1] * 5][:, None] for of_seeds in ([1.0, 2.0], [0.5, 4.0]))
+    curves = {f"runs/{name}": losses * np.ones((10, 20)) for name, losses in (("a", first), ("b", second))}
+    save_comparison(tmp_path / "task", Comparison({**curves, "Adam (0.1)": np.ones((10, 20))}, {}), {})
+    tabulate_rules(tmp_path, {"a": "the first", "b": "the second", "c": "not measured"}, meta_seeds=2)
+    *_, a, b = (tmp_path / "table.md").read_text().splitlines()
+    assert a == "| task | the first | 1.5 ± 0.38 |  |  |"
+    assert b.startswith("| task | the second | 2.25 ± 1.3 | 1.500 [") and "(0.500, 2.000) |" in b
 
 
 @pytest.mark.parametrize(("label", "expected"), [("Adam (0.1)", "adam"), ("NAG (1)", "nag"), ("mnist", None)])

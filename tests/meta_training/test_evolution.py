@@ -11,7 +11,7 @@ from learned_optimizer.meta_training import EvolutionStrategies, MetaTrainer, No
 from learned_optimizer.meta_training.estimators.evolution import combine, draw_noise, perturbed, slopes
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
 from learned_optimizer.problems import MLPClassifier, Quadratic
-from learned_optimizer.rules import AdaptiveMLP, AdaptiveShampoo, CoordinatewiseLSTM, RNNprop
+from learned_optimizer.rules import NTMBFGS, AdaptiveMLP, AdaptiveShampoo, CoordinatewiseLSTM, RNNprop
 from learned_optimizer.unroll import advance, start, unroll
 
 pytestmark = pytest.mark.every_backend
@@ -20,6 +20,7 @@ SEEDS = ops.stack([make_seed(1), make_seed(1), make_seed(2), make_seed(2)])
 SIGMA = 0.1
 RULES = {
     "CoordinatewiseLSTM": CoordinatewiseLSTM((3, 2)),
+    "NTMBFGS": NTMBFGS((3,), 1, 1, 1, 2),
     "RNNprop": RNNprop((3,), embedding=2),
     "AdaptiveMLP": AdaptiveMLP(4, 3),
     "AdaptiveShampoo": AdaptiveShampoo(),

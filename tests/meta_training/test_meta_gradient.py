@@ -8,7 +8,7 @@ from reference import gradient_of, step_by_step
 from learned_optimizer import backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.streams import batch, sample
-from learned_optimizer.rules import CoordinatewiseLSTM, Layout, Observation
+from learned_optimizer.rules import NTMBFGS, CoordinatewiseLSTM, Layout, Observation
 from learned_optimizer.unroll import start, unroll
 
 pytestmark = pytest.mark.every_backend
@@ -53,37 +53,50 @@ def meta_gradient(problem, rule, phi, second_derivatives, **options):
     return ops.convert_to_numpy(gradient)
 
 
-def test_with_second_derivatives_it_is_that_of_the_whole_episode(case, smooth):
-    rule, phi, gradients = case
+def differences_of_whole_episodes(problem, rule, phi):
+    @backend.jit
+    def meta_loss(phi):
+        losses, *_ = step_by_step(problem, rule, split(rule, phi), SEED, NUM_STEPS)
+        return sum(losses[1:])
+
+    return differences(meta_loss, phi)
+
+
+def differences_with_held_gradients(problem, rule, phi):
+    _, held, *_ = step_by_step(problem, rule, split(rule, ops.convert_to_tensor(phi)), SEED, NUM_STEPS)
 
     @backend.jit
     def meta_loss(phi):
-        losses, *_ = step_by_step(smooth, rule, split(rule, phi), SEED, NUM_STEPS)
+        losses, *_ = step_by_step(problem, rule, split(rule, phi), SEED, NUM_STEPS, held)
         return sum(losses[1:])
 
-    np.testing.assert_allclose(
-        gradients[True],
-        differences(meta_loss, phi),
-        rtol=1e-5,
-        atol=1e-7,
-    )
+    return differences(meta_loss, phi)
+
+
+def test_with_second_derivatives_it_is_that_of_the_whole_episode(case, smooth):
+    rule, phi, gradients = case
+    expected = differences_of_whole_episodes(smooth, rule, phi)
+    np.testing.assert_allclose(gradients[True], expected, rtol=1e-5, atol=1e-7)
 
 
 def test_without_them_it_is_that_of_an_episode_whose_gradients_are_held(case, smooth):
     rule, phi, gradients = case
-    _, held, *_ = step_by_step(smooth, rule, split(rule, ops.convert_to_tensor(phi)), SEED, NUM_STEPS)
+    expected = differences_with_held_gradients(smooth, rule, phi)
+    np.testing.assert_allclose(gradients[False], expected, rtol=1e-5, atol=1e-7)
 
-    @backend.jit
-    def meta_loss(phi):
-        losses, *_ = step_by_step(smooth, rule, split(rule, phi), SEED, NUM_STEPS, held)
-        return sum(losses[1:])
 
-    np.testing.assert_allclose(
-        gradients[False],
-        differences(meta_loss, phi),
-        rtol=1e-5,
-        atol=1e-7,
-    )
+@pytest.mark.parametrize(
+    ("second_derivatives", "differences"),
+    [
+        pytest.param(True, differences_of_whole_episodes, marks=pytest.mark.slow),
+        (False, differences_with_held_gradients),
+    ],
+)
+def test_it_is_right_where_coordinates_share_a_memory(smooth, random_weights, second_derivatives, differences):
+    rule = NTMBFGS((2,), 1, 1, 1, 2, p=3.0, output_scale=0.3)
+    phi = np.concatenate([np.ravel(value) for value in random_weights(rule).values()])
+    gradient = meta_gradient(smooth, rule, phi, second_derivatives)
+    np.testing.assert_allclose(gradient, differences(smooth, rule, phi), rtol=1e-5, atol=1e-7)
 
 
 def test_second_derivatives_make_a_difference(case):

@@ -8,7 +8,7 @@ from reference import gradient_of, step_by_step
 from learned_optimizer import backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems import MLPClassifier
-from learned_optimizer.rules import CoordinatewiseLSTM
+from learned_optimizer.rules import NTMBFGS, CoordinatewiseLSTM
 from learned_optimizer.unroll import advance, start, truncate, unroll
 
 pytestmark = pytest.mark.every_backend
@@ -17,9 +17,10 @@ NUM_STEPS = 4
 SEEDS = ops.stack([make_seed(1), make_seed(2)])
 
 
-@pytest.fixture(scope="module")
-def rule():
-    return CoordinatewiseLSTM((3, 2))
+@pytest.fixture(scope="module", params=["coordinatewise", "shared"])
+def rule(request):
+    """One that treats each coordinate by itself, and one to which all coordinates of an episode matter."""
+    return CoordinatewiseLSTM((3, 2)) if request.param == "coordinatewise" else NTMBFGS((3, 2), 1, 1, 1, 3)
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +123,9 @@ class Momentum(CoordinatewiseLSTM):
         return update - 0.1 * observation.theta / (1 + loss), state
 
 
-def test_a_rule_is_given_theta_and_the_loss_if_it_needs_them(smooth, weights):
+def test_a_rule_is_given_theta_and_the_loss_if_it_needs_them(smooth, random_weights):
     seeing = Momentum((3, 2))
+    weights = random_weights(seeing)
     losses, carry = unroll(smooth, seeing, weights, start(smooth, seeing, SEEDS), NUM_STEPS)
     part_losses, _ = unroll(smooth, seeing, weights, start(smooth, seeing, SEEDS), NUM_STEPS, coordinate_fraction=0.4)
     for episode in range(2):

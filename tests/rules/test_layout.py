@@ -68,6 +68,15 @@ def test_squares_matrices_and_parts_are_taken_apart_and_put_together(copies):
     np.testing.assert_array_equal(layout.flat(layout.parts(rows, "row")), rows)
 
 
+def test_a_shared_mean_is_over_all_tensors_of_a_copy(copies):
+    layout = Layout(SHAPES).times(copies)
+    values = np.random.default_rng(1).normal(size=(2, layout.num_coordinates)).astype("float32")
+    each = values.reshape(2, copies, -1)
+    expected = np.repeat(each.mean(axis=2), each.shape[2], axis=1)
+    np.testing.assert_allclose(layout.shared_mean(values), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(layout.shared_mean(values[0]), expected[0], rtol=1e-5, atol=1e-7)
+
+
 def test_copies_are_further_tensors():
     layout, copies = Layout(SHAPES), Layout(SHAPES).times(3)
     np.testing.assert_array_equal(copies.tensors[2 * layout.num_coordinates :], layout.tensors + 2 * layout.num_tensors)

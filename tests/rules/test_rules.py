@@ -13,8 +13,8 @@ from learned_optimizer.rules.base import refreshed
 NUM_COORDINATES = 7
 
 
-def of_kind(coordinatewise):
-    rules = {name: rule for name, rule in RULES.items() if rule.coordinatewise == coordinatewise}
+def of_kind(kind):
+    rules = {name: rule for name, rule in RULES.items() if kind(rule)}
     return {"params": rules.values(), "ids": rules.keys()}
 
 
@@ -23,12 +23,18 @@ def rule(request):
     return request.param()
 
 
-@pytest.fixture(**of_kind(True))
+@pytest.fixture(**of_kind(lambda rule: rule.coordinatewise))
 def coordinatewise(request):
     return request.param()
 
 
-@pytest.fixture(**of_kind(False))
+@pytest.fixture(**of_kind(lambda rule: not rule.tensorwise))
+def symmetric(request):
+    """A rule to which all coordinates are alike, whether they know of each other or not."""
+    return request.param()
+
+
+@pytest.fixture(**of_kind(lambda rule: rule.tensorwise))
 def tensorwise(request):
     return request.param()
 
@@ -142,8 +148,8 @@ def test_update_depends_on_the_gradients_and_on_the_state(rule, gradients):
     assert not np.allclose(updates, later, rtol=1e-3, atol=0)
 
 
-def test_coordinates_do_not_know_of_their_order(coordinatewise, gradients):
-    rule = coordinatewise
+def test_coordinates_do_not_know_of_their_order(symmetric, gradients):
+    rule = symmetric
     order = np.random.default_rng(2).permutation(NUM_COORDINATES)
     updates, state = run(rule, gradients)
     permuted_updates, permuted_state = run(rule, gradients[:, order])

@@ -1,0 +1,12 @@
+"""The plain LSTM on quadratics, beside rules that share information between coordinates or do not."""
+
+from experiments.configs._sharing import on_quadratics
+from learned_optimizer.rules import CoordinatewiseLSTM
+
+episodes = 64
+epochs = 6
+rounds_per_epoch = 20
+
+
+def config() -> dict:
+    return on_quadratics(CoordinatewiseLSTM())
