@@ -15,7 +15,8 @@ _NOTE = (
     "Each rule was meta-trained {rounds}. Settings and the two seeds are the same, and meta-gradients are of all "
     "coordinates. That is a small budget: it says which rule learns sooner, not where each would end. The two "
     "meta-trainings of a rule take the test episodes in turn. In parentheses are their own ratios to the LSTM of the "
-    "same seed. "
+    "same seed. Intervals are over the episodes, for these two meta-trainings alone: where the two differ much, so "
+    "will others. "
 )
 
 
