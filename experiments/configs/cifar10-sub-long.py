@@ -12,7 +12,7 @@ rounds_per_epoch = 5
 
 def config(data_dir: str | None) -> dict:
     return {
-        "problem": last_classes(data_dir, downscale=2),
+        "problem": last_classes(data_dir),
         "estimator": Backpropagation(unroll_length=40, coordinate_fraction=0.5),
         "objective": Log(),
         "meta_optimizer": cosine_adam(0.003),

@@ -1,4 +1,4 @@
-"""Meta-trains the first φ of the preset `cifar10-sub` on smaller images, which cost less, for 200 steps."""
+"""Meta-trains the first φ of the preset `cifar10-sub` for 200 steps."""
 
 from experiments.configs._cifar10 import last_classes
 from learned_optimizer import presets
@@ -14,7 +14,7 @@ rounds_per_epoch = 20
 def config(initial_preset: str, data_dir: str | None) -> dict:
     initial = presets.load(initial_preset)
     return {
-        "problem": last_classes(data_dir, downscale=2),
+        "problem": last_classes(data_dir),
         "rule": initial,
         "groups": [(4, initial)],
         "estimator": Backpropagation(unroll_length=40, coordinate_fraction=0.5),
