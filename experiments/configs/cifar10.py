@@ -8,8 +8,8 @@ description = (
 initial_preset = "cifar10-sub"
 episode_length = 1000
 episodes = 1
-epochs = 2
-rounds_per_epoch = 4
+epochs = 3
+rounds_per_epoch = 2
 seed = 1
 
 
