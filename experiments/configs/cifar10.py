@@ -3,7 +3,8 @@
 from experiments.configs._cifar10 import all_classes, looking_ahead
 
 description = (
-    "Meta-trained on the paper's convolutional network on CIFAR-10, 1,000 steps; a rule for kernels and one for the rest"
+    "Meta-trained on the paper's convolutional network on CIFAR-10, 1,000 steps; a rule for kernels "
+    "and one for the rest"
 )
 initial_preset = "cifar10-sub"
 episode_length = 1000
