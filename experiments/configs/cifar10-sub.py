@@ -5,7 +5,7 @@ from learned_optimizer import presets
 
 description = (
     "Meta-trained on the paper's convolutional network on the last five classes of CIFAR-10 alone, "
-    "1,000 steps; a rule for kernels and one for the rest"
+    "1,000 steps; a rule for kernels and one for the rest. Unfinished: behind tuned optimizers at the end"
 )
 initial_preset = "cifar10-sub-long"
 episode_length = 1000

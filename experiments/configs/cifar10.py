@@ -4,7 +4,7 @@ from experiments.configs._cifar10 import all_classes, looking_ahead
 
 description = (
     "Meta-trained on the paper's convolutional network on CIFAR-10, 1,000 steps; a rule for kernels "
-    "and one for the rest"
+    "and one for the rest. Unfinished: behind tuned optimizers at the end"
 )
 initial_preset = "cifar10-sub"
 episode_length = 1000
