@@ -1,13 +1,25 @@
-"""Meta-trains the first φ of the preset `cifar10-sub` on smaller images, on the last five classes alone."""
+"""Meta-trains the first φ of the preset `cifar10-sub` for 200 steps."""
 
-from experiments.configs._cifar10 import LAST_CLASSES, small
+from experiments.configs._cifar10 import last_classes
+from learned_optimizer import presets
+from learned_optimizer.meta_training import Backpropagation, Log, cosine_adam
 
-initial_preset = "mnist-start"
+initial_preset = "mnist"
 episode_length = 200
-episodes = 2
-epochs = 10
-rounds_per_epoch = 15
+episodes = 1
+epochs = 4
+rounds_per_epoch = 20
 
 
 def config(initial_preset: str, data_dir: str | None) -> dict:
-    return small(initial_preset, classes=LAST_CLASSES, data_dir=data_dir)
+    initial = presets.load(initial_preset)
+    return {
+        "problem": last_classes(data_dir),
+        "rule": initial,
+        "groups": [(4, initial)],
+        "estimator": Backpropagation(unroll_length=40, coordinate_fraction=0.5),
+        "objective": Log(),
+        "meta_optimizer": cosine_adam(0.003),
+        "validation_episodes": 4,
+        "monitor": "val_log_loss",
+    }
