@@ -61,7 +61,8 @@ class Part(NamedTuple):
     def value(self, number: int) -> Any:
         """The value of a slot, `[features, entries]`."""
         value = backends.read(self.slots[number])
-        return ops.reshape(value, (1, -1)) if tuple(value.shape) in self.layout.shapes else value
+        # A table is alone. Of several tensors, one may have the shape of a slot by chance.
+        return ops.reshape(value, (1, -1)) if (tuple(value.shape),) == self.layout.shapes else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Plan:
         numbers: The group of each variable.
         shapes: The shape of each variable.
         parts: The blocks of the variables that a learned rule updates.
-        programs: What steps through tables is compiled once, by the table's number; see `table`.
+        programs: The compiled functions of the steps of tables, by the table's number; see `table`.
     """
 
     members: tuple[Member, ...] = ()

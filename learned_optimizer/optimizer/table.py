@@ -167,7 +167,7 @@ def stepped(
         is_row: Booleans, `[rows]`.
         theta: Their present values, `[rows, columns]`.
         allowed: Boolean, `[]`: false where all stay.
-        state: What the slots have of the rows, columns and the table.
+        state: The entries that the slots have of the rows, columns and the table.
         whole: The slots that `Rule.rest` takes, and None for the others.
         weights: The rule's φ.
         learning_rate: The factor on the update.

@@ -63,23 +63,23 @@ class Layout:
         self._forms = [form_of(tuple(shape)) for shape in shapes]
         self._runs = [(form, len(list(each))) for form, each in itertools.groupby(self._forms)]
         self._few, self._most = len(self._runs) <= few, few
-        self._network = network
+        self.network = network
         self.shapes = tuple(tuple(shape) for shape in shapes) * copies
         self.copies = copies
 
     def times(self, count: int) -> Layout:
         """The layout of so many copies of the tensors, one after the other."""
-        return Layout(self.shapes, count, self._network, self._most)
+        return Layout(self.shapes, count, self.network, self._most)
 
     @property
     def network_tensors(self) -> int:
         """The number of tensors of the whole network, of one copy."""
-        return self._network.network_tensors if self._network else len(self._forms)
+        return self.network.network_tensors if self.network else len(self._forms)
 
     @property
     def network_coordinates(self) -> int:
         """The number of coordinates of the whole network, of one copy."""
-        return self._network.network_coordinates if self._network else sum(form.size for form in self._forms)
+        return self.network.network_coordinates if self.network else sum(form.size for form in self._forms)
 
     @property
     def num_coordinates(self) -> int:
@@ -162,7 +162,7 @@ class Layout:
         """The mean square of a tensor's coordinates, `[num_tensors]`.
 
         Args:
-            values: What each coordinate has, `[num_coordinates]`.
+            values: A number of each coordinate, `[num_coordinates]`.
             part: The number of the part of the state that it is, by which `LookedUp` knows the whole.
         """
         del part
@@ -225,7 +225,7 @@ class Layout:
         """The mean of what rows or columns of a run have, `[copies · tensors, 1]`.
 
         Args:
-            part: What each has, one of `parts`.
+            part: The entries of each, one of `parts`.
             mean: The mean of what a tensor's coordinates have, which is the same but for rounding, `[num_tensors]`.
         """
         del mean
@@ -280,7 +280,7 @@ class LookedUp(Layout):
     """
 
     def __init__(self, table: Layout, count: Tensor, mean_squares: Mapping[int, Tensor]) -> None:
-        super().__init__(table.shapes, network=table._network, few=1)
+        super().__init__(table.shapes, network=table.network, few=1)
         self._count = ops.cast(count, "float32")
         self._mean_squares = mean_squares
 

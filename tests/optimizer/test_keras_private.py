@@ -36,7 +36,8 @@ def attributes(path):
             yield from (arg.value for arg in node.args[1:2] if re.match(r"_[a-z]", str(getattr(arg, "value", ""))))
         if isinstance(node, ast.Attribute) and re.match(r"_[a-z]|__internal__", node.attr):
             owner = node.value
-            if not (isinstance(owner, ast.Name) and owner.id in ("self", "cls")):
+            inherited = isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "super"
+            if not (inherited or (isinstance(owner, ast.Name) and owner.id in ("self", "cls"))):
                 yield node.attr
 
 
