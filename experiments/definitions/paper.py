@@ -139,10 +139,10 @@ ON_CIFAR = {
         rivals=("general",),
         minutes=30,
         note="The network is convolutional, and its kernels have a rule of their own. The preset was meta-trained on "
-        "images of half the size, in runs that were validated on one episode each. On the way its updates were made twice "
-        "as long, which on one episode had ended lower than as they were: at the end it is behind. `general` is the default, whose development suite has such a network, with losses on "
-        "training images. A test episode meets each test image 13 times, so its losses are not those of "
-        "the paper.",
+        "images of half the size, in runs that were validated on one episode each. On the way its updates were made "
+        "twice as long, which on one episode had ended lower than as they were: at the end it is behind. `general` is "
+        "the default, whose development suite has such a network, with losses on training images. A test episode meets "
+        "each test image 13 times, so its losses are not those of the paper.",
         claimed="lower",
     ),
     "cifar5": Experiment(
