@@ -32,7 +32,7 @@ def defined_once():
             yield
         finally:
             for module, module_flags in flags.FLAGS.flags_by_module_dict().items():
-                if module.startswith("learned_optimizer"):
+                if module.startswith(("learned_optimizer", "experiments")):
                     for flag in list(module_flags):
                         delattr(flags.FLAGS, flag.name)
 
