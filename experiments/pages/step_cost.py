@@ -69,7 +69,7 @@ def _in_full(table: pd.DataFrame) -> str:
         f"{_ratio(table, BLOCKS, ', JAX'):.0f}): four products of matrices in every step, and the roots in one of ten, "
         "which is what whitening is. The mean counts those steps.",
         f"A step of `fit` with minibatches of 64 takes {_range(_of_fit(table))} times as long as with Adam. On a small "
-        f"network the first one takes {later['JAX']:.0f} seconds longer on JAX and {later['TensorFlow']:.0f} on "
+        f"network the first one takes {later['JAX']:.1f} seconds longer on JAX and {later['TensorFlow']:.1f} on "
         "TensorFlow, where XLA compiles more slowly.",
         f"A step that Keras does not compile takes {milliseconds['eager step: general']:.0f} ms, with Adam "
         f"{milliseconds['eager step: adam']:.0f}.",
