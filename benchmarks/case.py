@@ -63,10 +63,14 @@ def step(
     return {**time_step(run, seconds, began), "working_mib": _peak() - before}
 
 
-def evolution(problem: str, rule: str = "general", episodes: int = 64, seconds: float = 5.0) -> dict[str, float]:
+def evolution(
+    problem: str, rule: str = "general", episodes: int = 64, strategy: str = "mirrored", seconds: float = 5.0
+) -> dict[str, float]:
     """Episode-steps of evolution strategies on a small task, a second and a second and core."""
     from benchmarks.evolution import evolution as measure
+    from learned_optimizer.meta_training.workers import join
 
+    join(strategy)
     row = measure(problem, rule, episodes, seconds)
     return {**row, "steps_per_second_and_core": row["episode_steps_per_second"] / (os.cpu_count() or 1)}
 

@@ -185,8 +185,9 @@ def make_apply(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.
 
 
 def local_devices() -> list[Any]:
-    """The devices of this process."""
-    return list(jax.local_devices())
+    """The devices of this process; a CPU as often as it has cores, which run programs at the same time."""
+    devices = list(jax.local_devices())
+    return devices if has_accelerator() or len(devices) > 1 else devices * (os.cpu_count() or 1)
 
 
 def on_device(device: Any) -> Any:
@@ -201,7 +202,8 @@ class Cluster:
         # For processes without an accelerator; others do not use it.
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(addresses[0], len(addresses), index)
-        self.devices = local_devices()
+        # Not every core: several processes may share a machine.
+        self.devices = list(jax.local_devices())
 
     def all_gather(self, vector: np.ndarray) -> np.ndarray:
         """The vectors of all processes, `[processes, size]`; they have the same size.

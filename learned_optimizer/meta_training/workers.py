@@ -175,8 +175,9 @@ def join(strategy: str) -> Workers:
 
     Args:
         strategy: Name of the devices that share the episodes. `"none"`: one; `"mirrored"`: all of this machine, in this
-            process; `"multi_worker"`: all of several processes, which the environment variable `TF_CONFIG` names on
-            JAX as on TensorFlow: `{"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}`.
+            process: its GPUs, or on JAX without one each core of its CPU; `"multi_worker"`: all of several processes,
+            which the environment variable `TF_CONFIG` names on JAX as on TensorFlow:
+            `{"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}`.
 
     Raises:
         ValueError: If there is no such strategy, or `TF_CONFIG` is not set, or names no workers.

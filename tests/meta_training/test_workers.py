@@ -10,10 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from workers_program import ESTIMATORS, make_trainer
 
+from learned_optimizer import backend
 from learned_optimizer.meta_training import workers as module
 from learned_optimizer.meta_training.run import CHECKPOINT
 from learned_optimizer.meta_training.workers import Part, WorkerLostError, Workers, join
@@ -69,6 +71,16 @@ def assert_same(one, other, exact=False):
     for name, value in weights.items():
         np.testing.assert_allclose(value, others[name], **tolerance)
     np.testing.assert_allclose(history, of_others, **tolerance)
+
+
+@pytest.mark.every_backend
+def test_each_core_of_a_processor_is_a_device_on_jax(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(module, "_joined", Workers())
+    assert not backend.has_accelerator()
+    expected = 3 if keras.backend.backend() == "jax" else len(backend.local_devices())
+    assert len(module.join("mirrored").devices) == expected
+    assert len(module.join("none").devices) == 1
 
 
 @pytest.mark.every_backend
