@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import math
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,18 +38,30 @@ def jit(function: Callable[..., Any], fused: bool | None = None) -> Callable[...
     """
     del fused
     programs: dict[Any, Callable[..., Any]] = {}
+    # Of threads that begin with the same program, one compiles it.
+    compiling = threading.RLock()
 
-    def program(arguments: Any) -> Callable[..., Any]:
+    def run(leaves: list[Any], structure: Any, kind: Any) -> Any:
+        if kind in programs:
+            return programs[kind](leaves)
+        closed, shape = jax.make_jaxpr(function, return_shape=True)(*jax.tree.unflatten(structure, leaves))
+        evaluate = jax.jit(functools.partial(jax.core.eval_jaxpr, closed.jaxpr))
+        result = jax.tree.structure(shape)
+
+        def program(leaves: list[Any]) -> Any:
+            return jax.tree.unflatten(result, evaluate(closed.consts, *leaves))
+
+        found = program(leaves)
+        programs[kind] = program
+        return found
+
+    def call(*arguments: Any) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
         kind = structure, tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
-        if kind not in programs:
-            closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-            evaluate = jax.jit(functools.partial(jax.core.eval_jaxpr, closed.jaxpr))
-            result = jax.tree.structure(shape)
-            programs[kind] = lambda leaves: jax.tree.unflatten(result, evaluate(closed.consts, *leaves))
-        return functools.partial(programs[kind], leaves)
+        with contextlib.nullcontext() if kind in programs else compiling:
+            return run(leaves, structure, kind)
 
-    return lambda *arguments: program(arguments)()
+    return call
 
 
 def subroutine(function: Callable[..., Any], fused: bool | None = None) -> Callable[..., Any]:
