@@ -31,6 +31,7 @@ def main(names: list[str]) -> None:
     from experiments.headroom import HEADROOM, run_headroom
     from experiments.pages import write_report
     from experiments.parts import PARTS, run_parts
+    from experiments.seeds import SEEDS, run_seeds
     from learned_optimizer import presets
 
     values = flags.FLAGS
@@ -41,6 +42,7 @@ def main(names: list[str]) -> None:
         CALIBRATION: run_calibration,
         HEADROOM: run_headroom,
         PARTS: run_parts,
+        SEEDS: functools.partial(run_seeds, runs=Path(values.runs)),
         ART_WEIGHTS: run_art_weights,
     }
     unknown = set(names) - set(EXPERIMENTS) - {"list", "report"} - set(measurements)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from experiments.headroom import DIRECTION, LARGEST_LOG_RATIO, curves, log_losses, of_each_family
+from experiments.headroom import DIRECTION, LARGEST_LOG_RATIO, Weights, curves, log_losses, of_each_family
 from experiments.measured import save
 from learned_optimizer import presets
 from learned_optimizer.evaluation import markdown
 from learned_optimizer.problems.base import Problem
 from learned_optimizer.problems.families import validation_families
-from learned_optimizer.rules import AdaptiveShampoo
+from learned_optimizer.rules import AdaptiveShampoo, Rule
 
 PARTS = "parts"
 HAND_DESIGNED, GENERAL = "hand-designed", "general"
@@ -48,14 +49,28 @@ def run_parts(folder: Path, commit: str | None = None, smoke: bool = False) -> N
         commit: Commit of the code, for the record.
         smoke: Whether to make a few steps on two of the families only.
     """
-    num_steps, episodes = (10, 1) if smoke else (1000, 5)
-    start, general = presets.load(HAND_DESIGNED), presets.load(GENERAL)
+    general = presets.load(GENERAL)
     candidates = without_parts(dict(general.weights), AdaptiveShampoo().initial_weights())
+    table = beside_start(general.rule, candidates, smoke)
+    save(folder, PARTS, table, page(table), commit, "%.4g")
+    print(f"Written: {folder}")
+
+
+def beside_start(rule: Rule, candidates: Mapping[str, Weights], smoke: bool) -> pd.DataFrame:
+    """The losses of each φ, by name, to those of the hand-designed start on each family, as logarithms.
+
+    Args:
+        rule: The rule of all φ.
+        candidates: φ by name.
+        smoke: Whether to make a few steps on two of the families only.
+    """
+    num_steps, episodes = (10, 1) if smoke else (1000, 5)
+    start = presets.load(HAND_DESIGNED)
 
     def of_family(item: tuple[str, Problem]) -> pd.DataFrame:
         name, problem = item
         base = log_losses(curves(problem, start.rule, [start.weights], num_steps, episodes, SEED))
-        own = log_losses(curves(problem, general.rule, list(candidates.values()), num_steps, episodes, SEED))
+        own = log_losses(curves(problem, rule, list(candidates.values()), num_steps, episodes, SEED))
         final, mean = (of_own - of_base for of_own, of_base in zip(own, base, strict=True))
         print(f"  {name}", flush=True)
         columns = {"variant": list(candidates), "final": final.mean(axis=1), "mean": mean.mean(axis=1)}
@@ -64,9 +79,7 @@ def run_parts(folder: Path, commit: str | None = None, smoke: bool = False) -> N
             family=name, validation=validating, start_loss=math.exp(base[0].mean()), spread=final.std(axis=1)
         )
 
-    table = pd.concat(of_each_family(of_family, smoke), ignore_index=True)
-    save(folder, PARTS, table, page(table), commit, "%.4g")
-    print(f"Written: {folder}")
+    return pd.concat(of_each_family(of_family, smoke), ignore_index=True)
 
 
 def page(table: pd.DataFrame) -> str:
@@ -82,15 +95,7 @@ def page(table: pd.DataFrame) -> str:
         f"    python -m experiments {PARTS}",
         "",
     ]
-    rows = []
-    for variant in table["variant"].unique():
-        cells = [variant]
-        for validating in (False, True):
-            of_kind = table[(table["variant"] == variant) & (table["validation"] == validating)]
-            cells += [_mean(of_kind["final"]), _mean(of_kind["mean"])]
-        rows.append(cells)
-    kinds = [f"{kind} families: {loss}" for kind in ("training", "other") for loss in ("final loss", "mean loss")]
-    lines += [markdown.table(["φ", *kinds], rows), "", "## Family by family", ""]
+    lines += [over_families(table), "", "## Family by family", ""]
     of_general = table[table["variant"] == GENERAL].sort_values("final")
     rows = [
         [
@@ -104,6 +109,19 @@ def page(table: pd.DataFrame) -> str:
     ]
     header = ["family", "kind", "final loss", "mean loss", "spread of the logarithm over episodes"]
     return "\n".join([*lines, markdown.table(header, rows), ""])
+
+
+def over_families(table: pd.DataFrame) -> str:
+    """The table of geometric means over families, from what `beside_start` gives."""
+    rows = []
+    for variant in table["variant"].unique():
+        cells = [variant]
+        for validating in (False, True):
+            of_kind = table[(table["variant"] == variant) & (table["validation"] == validating)]
+            cells += [_mean(of_kind["final"]), _mean(of_kind["mean"])]
+        rows.append(cells)
+    kinds = [f"{kind} families: {loss}" for kind in ("training", "other") for loss in ("final loss", "mean loss")]
+    return markdown.table(["φ", *kinds], rows)
 
 
 def _mean(ratios: pd.Series) -> str:

@@ -13,7 +13,7 @@ POPULATION = 14
 description = "For models of any kind; its constants were meta-trained on thirty families of small problems"
 episode_length = 1000
 episodes = POPULATION + 1
-epochs = 20
+epochs = 10
 rounds_per_epoch = 5
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from experiments.headroom import FACTORS, page, variants
 from experiments.parts import page as page_of_parts
 from experiments.parts import without_parts
+from experiments.seeds import page as page_of_seeds
 from learned_optimizer.rules import AdaptiveShampoo
 
 
@@ -60,3 +61,15 @@ def test_the_page_of_parts_keeps_families_of_other_kinds_apart():
     ]
     text = page_of_parts(pd.DataFrame(rows))
     assert "| general | 1.000 | 1.000 | 0.250 | 1.000 |" in text and "| c | other | 0.25 |" in text
+
+
+def test_the_page_of_seeds_says_how_far_apart_they_are():
+    rows = [
+        {"variant": f"seed {seed}", "family": family, "validation": other, "final": math.log(r), "mean": 0.0}
+        for seed, ratios in enumerate(((0.5, 2.0), (0.5, 2.42), (0.5, 1.8)))
+        for family, other, r in zip("ab", (False, True), ratios, strict=True)
+    ]
+    text = page_of_seeds(pd.DataFrame(rows))
+    # The root of 2.42 / 1.8.
+    assert "Over all 2 families the final losses of any two of them are at most 16.0% apart." in text
+    assert "| seed 1 | 0.500 | 1.000 | 2.420 | 1.000 |" in text

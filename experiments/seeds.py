@@ -1,0 +1,63 @@
+"""How much the preset `general` depends on the seed of its meta-training."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments.definitions import TRAINING
+from experiments.experiment import meta_train
+from experiments.headroom import LARGEST_LOG_RATIO
+from experiments.measured import save
+from experiments.parts import GENERAL, beside_start, over_families
+from learned_optimizer import presets
+
+SEEDS = "general-seeds"
+# Beside that of the preset, which is 0.
+OTHER_SEEDS = (1, 2)
+
+
+def run_seeds(folder: Path, commit: str | None = None, smoke: bool = False, runs: Path = Path("runs")) -> None:
+    """Meta-trains `general` again with other seeds, and measures each φ against the hand-designed start.
+
+    Args:
+        folder: Folder for the results.
+        commit: Commit of the code, for the record.
+        smoke: Whether to make one round with one seed, and a few steps on two of the families only.
+        runs: The folder of all meta-trainings; one that was stopped goes on.
+    """
+    general = presets.load(GENERAL)
+    candidates: dict[str, Mapping[str, Any]] = {"the preset, seed 0": general.weights}
+    for seed in OTHER_SEEDS[: 1 if smoke else None]:
+        found = presets.load(meta_train(GENERAL, TRAINING, runs, smoke, seed))
+        candidates[f"seed {seed}"] = found.weights
+    table = beside_start(general.rule, candidates, smoke)
+    save(folder, SEEDS, table, page(table), commit, "%.4g")
+    print(f"Written: {folder}")
+
+
+def page(table: pd.DataFrame) -> str:
+    """The page of the experiment, from the table that `run_seeds` makes."""
+    finals = table.pivot(index="family", columns="variant", values="final")
+    means = finals.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()
+    pairs = itertools.combinations(means, 2)
+    apart = math.expm1(max((abs(one - other) for one, other in pairs), default=0.0))
+    lines = [
+        f"# {SEEDS}",
+        "",
+        "`general` meta-trained again by its own command with other seeds, and each φ measured on families of small",
+        "problems, on episodes that are new to all of them: losses to those of the hand-designed start, after 1,000",
+        "steps, as geometric means over families in which a ratio counts within e^±1.5.",
+        "",
+        f"    python -m experiments {SEEDS}",
+        "",
+        over_families(table),
+        "",
+        f"Over all {len(finals)} families the final losses of any two of them are at most {apart:.1%} apart.",
+    ]
+    return "\n".join([*lines, ""])
