@@ -168,6 +168,20 @@ ON_CIFAR = {
         "differ much from seed to seed.",
         claimed="lower",
     ),
+    "two-lstms": Experiment(
+        "The two LSTMs of `cifar10` on a small residual network and a small vision transformer, which came later.",
+        "cifar10",
+        ("--num_steps=1000", "--tuning_episodes=2", "--rungs=5"),
+        parts={
+            "residual": ("--problem=cifar10-residual", "--test_episodes=5"),
+            "vision-transformer": ("--problem=vision-transformer", "--test_episodes=3"),
+        },
+        rivals=("general",),
+        baselines=("adam-default", "adam", "nag"),
+        minutes=20,
+        note="The tasks are one of the development suite and one of `held-out`, where the other optimizers' losses are "
+        "the same. Nothing was chosen by them.",
+    ),
 }
 
 ON_ART = {
