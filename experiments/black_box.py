@@ -24,6 +24,7 @@ from learned_optimizer.evaluation.black_box import BLACK_BOX_BASELINES, BLACK_BO
 from learned_optimizer.evaluation.plots import save_figure
 from learned_optimizer.evaluation.statistics import half_width, ratio_of_means
 from learned_optimizer.files import replaced_file
+from learned_optimizer.presets import Preset
 
 BLACK_BOX = "black-box"
 # The same with Bayesian optimization alone, which takes hours.
@@ -47,6 +48,8 @@ COMMAND = f"python -m experiments {BLACK_BOX} {PAPER} {WITH_MODEL}"
 # The kinds of tasks that the paper's network is run on.
 OF_THE_PAPER = ("Gaussian process", "test function")
 RANDOM, MODEL = "random search", "GP-EI"
+# The preset's rule with its constants as they were before meta-training.
+UNTRAINED = f"{BLACK_BOX}, untrained"
 MILLISECONDS = "milliseconds"
 PICTURE, COLUMNS = "regrets.png", 4
 
@@ -70,7 +73,7 @@ def run_networks(folder: Path, commit: str | None = None, smoke: bool = False, r
 
 
 def run_black_box(folder: Path, commit: str | None = None, smoke: bool = False) -> None:
-    """Runs presets and baselines on all tasks; of baselines the runs that are recorded are kept.
+    """Runs presets and baselines on all tasks; runs that are recorded are kept, but for those of presets that changed.
 
     Bayesian optimization is not among them: see `run_with_model`.
 
@@ -80,7 +83,7 @@ def run_black_box(folder: Path, commit: str | None = None, smoke: bool = False) 
         smoke: Whether to run two seeds of two tasks with a few evaluations only.
     """
     baselines = [name for name in BLACK_BOX_BASELINES if name != MODEL]
-    _run(folder, commit, smoke, [*presets.names(black_box=True), *baselines])
+    _run(folder, commit, smoke, [*presets.names(black_box=True), UNTRAINED, *baselines])
 
 
 def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -> None:
@@ -92,7 +95,7 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         for name in pool.map(functools.partial(_run_task, folder, smoke, optimizers), names):
             print(f"  {name}", flush=True)
-    record = {"command": COMMAND, "commit": commit, "presets": _fingerprints()}
+    record = {"command": COMMAND, "commit": commit, "fingerprints": _fingerprints()}
     with replaced_file(folder / "run.json") as path:
         path.write_text(json.dumps(record, indent=2) + "\n")
     with replaced_file(folder / "README.md") as path:
@@ -102,7 +105,21 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
 
 
 def _fingerprints() -> dict[str, str]:
-    return {name: presets.load(name).fingerprint for name in presets.names(black_box=True)}
+    learned = {name: presets.load(name) for name in presets.names(black_box=True)}
+    return {name: preset.fingerprint for name, preset in (learned | {UNTRAINED: _untrained()}).items()}
+
+
+def _untrained() -> Preset:
+    rule = presets.load(BLACK_BOX).rule
+    return Preset(rule, rule.initial_weights())
+
+
+def _unchanged(folder: Path) -> list[str]:
+    """The labels of those whose φ is what it was when their runs were recorded."""
+    file = folder / "run.json"
+    recorded = json.loads(file.read_text()).get("fingerprints", {}) if file.exists() else {}
+    same = [name for name, fingerprint in _fingerprints().items() if recorded.get(name) == fingerprint]
+    return [name + end for name in same for end in ("", FIVE_AT_A_TIME)]
 
 
 def _run_task(folder: Path, smoke: bool, optimizers: list[str], name: str) -> str:
@@ -113,10 +130,10 @@ def _run_task(folder: Path, smoke: bool, optimizers: list[str], name: str) -> st
     number = 6 if smoke else EXPENSIVE_EVALUATIONS if task.expensive else COUNTS[-1]
     functions = [task.function(seed) for seed in seeds]
     file = folder / f"{name}.csv"
+    kept = {*BLACK_BOX_BASELINES, *_unchanged(folder)}
     for label, make, parallel in _optimizers(task, optimizers):
         recorded = _recorded(file)
-        # A learned optimizer may be another by now.
-        if label in BLACK_BOX_BASELINES and (recorded["optimizer"] == label).sum() == len(functions):
+        if label in kept and (recorded["optimizer"] == label).sum() == len(functions):
             continue
         rows = []
         for seed, (function, minimum) in zip(seeds, functions, strict=True):
@@ -172,6 +189,9 @@ def _optimizers(task: BlackBoxTask, names: list[str]) -> list[tuple[str, Callabl
         if name in BLACK_BOX_BASELINES:
             found.append((name, BLACK_BOX_BASELINES[name], 1))
             continue
+        if name == UNTRAINED:
+            found.append((name, _learned(_untrained()), 1))
+            continue
         dimensions = getattr(presets.load(name).rule, "num_dimensions", len(space))
         if dimensions == len(space):
             make, label = _learned(name), NETWORKS.get(Path(name).name, name)
@@ -182,7 +202,7 @@ def _optimizers(task: BlackBoxTask, names: list[str]) -> list[tuple[str, Callabl
     return found
 
 
-def _learned(name: str) -> Callable[[Space, int], BlackBoxOptimizer]:
+def _learned(name: str | Preset) -> Callable[[Space, int], BlackBoxOptimizer]:
     return lambda space, seed: BlackBoxOptimizer(space, name, seed=seed)
 
 
@@ -197,7 +217,8 @@ def page(folder: Path) -> str:
         "the task has some.",
         "*Paper's LSTM* is the network of Chen et al. (2017), meta-trained for each number of dimensions by the",
         "observed improvement; *EI* and *sum* say by what else. On test functions it is told values less their mean,",
-        "in units of their deviation, over a thousand points, which the others do without.",
+        "in units of their deviation, over a thousand points, which the others do without. *Untrained* is the rule of",
+        f"`{BLACK_BOX}` with its constants as they were before meta-training.",
         "*Rank* is that of the mean among optimizers that make one proposal at a time. *To GP-EI* and *to random",
         "search* are ratios of means with a 95 % interval, after the last evaluation; where a minimum is not known",
         "they are of values. Milliseconds are those of a proposal, `ask` and `tell` together, the median.",
