@@ -46,6 +46,12 @@ def quiet_start() -> Iterator[None]:
         os.close(kept)
 
 
+def start_quietly() -> None:
+    """What a new process does first, so that it starts as quietly as its parent did."""
+    with quiet_start():
+        pass
+
+
 @contextlib.contextmanager
 def naming_the_extra() -> Iterator[None]:
     """Within this context, a package that is not installed ends the process with the extra that brings it."""

@@ -25,6 +25,7 @@ from learned_optimizer.evaluation.plots import save_figure
 from learned_optimizer.evaluation.statistics import half_width, ratio_of_means
 from learned_optimizer.files import replaced_file
 from learned_optimizer.presets import Preset
+from learned_optimizer_commands import start_quietly
 
 BLACK_BOX = "black-box"
 # The same with Bayesian optimization alone, which takes hours.
@@ -92,7 +93,7 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
     workers = 1 if smoke else os.cpu_count()
     # JAX does not go on in a process that was forked.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=start_quietly) as pool:
         for name in pool.map(functools.partial(_run_task, folder, smoke, optimizers), names):
             print(f"  {name}", flush=True)
     record = {"command": COMMAND, "commit": commit, "fingerprints": _fingerprints()}
