@@ -20,6 +20,7 @@ from learned_optimizer.rules import AdaptiveShampoo, Rule
 
 PARTS = "parts"
 HAND_DESIGNED, GENERAL = "hand-designed", "general"
+UNTRAINED = "its rule, untrained"
 # Episodes of a seed that neither meta-training nor validation had.
 SEED = 1000
 BETA = "constant/logit_beta"
@@ -31,7 +32,7 @@ def without_parts(learned: dict[str, Any], untrained: dict[str, Any]) -> dict[st
     laws = [name for name in learned if name not in directions]
     found = {
         GENERAL: learned,
-        "its rule, untrained": untrained,
+        UNTRAINED: untrained,
         "constants of the law untrained": learned | {name: untrained[name] for name in laws},
         "weights of directions untrained": learned | {name: untrained[name] for name in directions},
     }
@@ -113,17 +114,24 @@ def page(table: pd.DataFrame) -> str:
 
 def over_families(table: pd.DataFrame) -> str:
     """The table of geometric means over families, from what `beside_start` gives."""
-    rows = []
-    for variant in table["variant"].unique():
-        cells = [variant]
-        for validating in (False, True):
-            of_kind = table[(table["variant"] == variant) & (table["validation"] == validating)]
-            cells += [_mean(of_kind["final"]), _mean(of_kind["mean"])]
-        rows.append(cells)
+    rows = [
+        [variant, *(mean_ratio(table, variant, other, loss) for other in (False, True) for loss in ("final", "mean"))]
+        for variant in table["variant"].unique()
+    ]
     kinds = [f"{kind} families: {loss}" for kind in ("training", "other") for loss in ("final loss", "mean loss")]
     return markdown.table(["φ", *kinds], rows)
 
 
-def _mean(ratios: pd.Series) -> str:
-    """The geometric mean of ratios that are given as logarithms."""
-    return f"{math.exp(ratios.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()):.3f}" if len(ratios) else ""
+def mean_ratio(table: pd.DataFrame, variant: str, validating: bool, loss: str, digits: int = 3) -> str:
+    """The geometric mean of a φ's ratios over the training families, or those of other kinds; empty without any.
+
+    Args:
+        table: The ratios as logarithms, from `beside_start`.
+        variant: The name of the φ.
+        validating: Whether those of other kinds are meant.
+        loss: `"final"` or `"mean"`.
+        digits: Digits after the point.
+    """
+    ratios = table.loc[(table["variant"] == variant) & (table["validation"] == validating), loss]
+    mean = ratios.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()
+    return f"{math.exp(mean):.{digits}f}" if len(ratios) else ""

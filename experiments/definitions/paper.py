@@ -223,8 +223,8 @@ ON_ART = {
         (*_ART, *_DEEPER),
         rivals=("neural-art",),
         minutes=60,
-        note="Its meta-training begins with `neural-art`, and keeps the best of ten epochs, validated on four episodes. "
-        "No preset of it is shipped.",
+        note="Its meta-training begins with `neural-art`, and keeps the best of ten epochs by four episodes. No preset "
+        " of it is shipped.",
     ),
 }
 
