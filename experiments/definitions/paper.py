@@ -224,7 +224,7 @@ ON_ART = {
         rivals=("neural-art",),
         minutes=60,
         note="Its meta-training begins with `neural-art`, and keeps the best of ten epochs by four episodes. No preset "
-        " of it is shipped.",
+        "of it is shipped.",
     ),
 }
 
