@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from learned_optimizer import keras_private
+from learned_optimizer.rules.layout import FEW
 
 
 def _backend() -> str:
@@ -80,6 +81,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
     return tf.function(function, jit_compile=True, autograph=False)
+
+
+def few_runs() -> int:
+    """The number of a block's runs up to which they are summed as slices; see `Layout`.
+
+    JAX adds up coordinates by their tensor's number one at a time, so that a step of small networks takes half as long
+    by slices, for a second more of compilation; on TensorFlow it gains too little for that.
+    """
+    return FEW if _backend() == "jax" else 1
 
 
 def read(variable: Any) -> Any:

@@ -156,7 +156,7 @@ def _blocks(rule: Rule, shapes: Sequence[tuple[int, ...]]) -> list[tuple[Block, 
     return [
         (
             Block(tuple(Segment(number, 0, sizes[number]) for number in part)),
-            Layout([shapes[number] for number in part], network=network, few=1),
+            Layout([shapes[number] for number in part], network=network, few=backends.few_runs()),
         )
         for part in parts
         if part

@@ -1,5 +1,7 @@
 """Stochastic rounding of slots, against NumPy, and what it does to running means."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -69,15 +71,15 @@ def test_a_mean_of_a_constant_converges_to_it():
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [LearnedOptimizer, tensorwise, lambda **kw: LearnedOptimizer("hand-designed", **kw)])
 def test_training_comes_to_the_same_loss(make):
-    """Within 1 % of that with slots in float32, in the mean over the last steps."""
+    """Within 1 % of that with slots in float32, in the mean over seeds, of which one can be off by more."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(6400, 16)).astype("float32")
     y = np.sin(x @ generator.normal(size=(16, 1)) / 4) + 0.3 * generator.normal(size=(6400, 1))
-    results = []
-    for dtype in ("float32", "bfloat16"):
-        keras.utils.set_random_seed(0)
+    losses = {"float32": [], "bfloat16": []}
+    for dtype, seed in itertools.product(losses, range(4)):
+        keras.utils.set_random_seed(seed)
         layers = [keras.layers.Dense(32, "tanh"), keras.layers.Dense(16, "tanh"), keras.layers.Dense(1)]
         model = keras.Sequential([keras.Input((16,)), *layers])
         model.compile(make(state_dtype=dtype), "mse")
-        results.append(model.fit(x, y, 32, 10, verbose=0).history["loss"][-1])
-    assert abs(results[1] / results[0] - 1) < 0.01, results
+        losses[dtype].append(model.fit(x, y, 32, 10, verbose=0).history["loss"][-1])
+    assert abs(np.mean(losses["bfloat16"]) / np.mean(losses["float32"]) - 1) < 0.01, losses
