@@ -102,6 +102,9 @@ def test_an_untrained_cell_remembers_because_of_its_forget_bias():
         # e^100 is no float32: a gradient of zero would become NaN.
         ({"p": 100}, "`p`"),
         ({"output_scale": -1}, "`output_scale`"),
+        ({"forget_bias": float("inf")}, "`forget_bias` must be a finite number. Received: inf"),
+        ({"output": "relu"}, "`output` must be one of .*Received: 'relu'"),
+        ({"embedding": 2**21}, "`embedding` must be an integer from 0 to 1,048,576. Received: 2097152"),
     ],
 )
 def test_refuses_arguments_out_of_range(arguments, message):

@@ -23,13 +23,14 @@ of their own would change where every φ that is in use goes.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.adaptive.arithmetic import constant
 from learned_optimizer.rules.adaptive.constants import Constants, Shared
+from learned_optimizer.rules.arguments import is_number
 from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
 
@@ -50,6 +51,17 @@ class Progress(NamedTuple):
     log_time: Tensor
     warm_up: Tensor
     log_rows: Tensor
+
+
+def checked_step(initial_step: Any) -> float:
+    """The rule's argument α₀ as a float.
+
+    Raises:
+        ValueError: If it is not in (0, 0.1]: no step size is larger.
+    """
+    if not is_number(initial_step) or not 0 < initial_step <= LARGEST_STEP:
+        raise ValueError(f"`initial_step` must be positive and at most {LARGEST_STEP}. Received: {initial_step}")
+    return float(initial_step)
 
 
 def progress(constants: Shared, count: Tensor, layout: Layout) -> Progress:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_size
+from learned_optimizer.rules.arguments import checked_size
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 
@@ -44,7 +44,7 @@ class BlackBoxRule(Rule):
         capacity: The number of results that its state has room for.
 
     Raises:
-        ValueError: If `parallel` is not a positive integer.
+        ValueError: If `parallel` is out of its range.
     """
 
     capacity: float = math.inf
@@ -52,9 +52,7 @@ class BlackBoxRule(Rule):
     needs = frozenset(("theta", "loss"))
 
     def __init__(self, parallel: int = 1) -> None:
-        if not is_size(parallel):
-            raise ValueError(f"`parallel` must be a positive integer. Received: {parallel}")
-        self.parallel = int(parallel)
+        self.parallel = checked_size("parallel", parallel)
 
     @property
     @abc.abstractmethod

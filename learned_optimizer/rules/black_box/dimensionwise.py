@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_number, is_size
+from learned_optimizer.rules.arguments import checked_number, checked_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.layout import Layout
@@ -66,12 +66,8 @@ class DimensionwiseLSTM(BlackBoxRule):
 
     def __init__(self, hidden_size: int = 32, parallel: int = 1, forget_bias: float = 1.0) -> None:
         super().__init__(parallel)
-        if not is_size(hidden_size):
-            raise ValueError(f"`hidden_size` must be a positive integer. Received: {hidden_size}")
-        if not is_number(forget_bias):
-            raise ValueError(f"`forget_bias` must be a number. Received: {forget_bias}")
-        self.hidden_size = int(hidden_size)
-        self.forget_bias = float(forget_bias)
+        self.hidden_size = checked_size("hidden_size", hidden_size)
+        self.forget_bias = checked_number("forget_bias", forget_bias)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:

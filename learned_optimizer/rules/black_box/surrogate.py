@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_size
+from learned_optimizer.rules.arguments import checked_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.black_box.dimensionwise import kronecker
@@ -98,9 +98,7 @@ class Surrogate(BlackBoxRule):
 
     def __init__(self, capacity: int = 128, parallel: int = 1) -> None:
         super().__init__(parallel)
-        if not is_size(capacity, most=LARGEST_CAPACITY):
-            raise ValueError(f"`capacity` must be an integer from 1 to {LARGEST_CAPACITY:,}. Received: {capacity}")
-        self.capacity = int(capacity)
+        self.capacity = checked_size("capacity", capacity, most=LARGEST_CAPACITY)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
