@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import numbers
-import sys
 from typing import Any
 
 # More units than any rule has, and few enough that shapes and counts made of them are numbers that Python adds at once.
@@ -16,7 +16,10 @@ def is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
     real: Any = value
-    return bool(abs(real) <= sys.float_info.max)
+    try:
+        return math.isfinite(real)
+    except OverflowError:  # An integer that is no float.
+        return False
 
 
 def is_size(value: Any, least: int = 1, most: int = LARGEST_SIZE) -> bool:

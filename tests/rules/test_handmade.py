@@ -108,13 +108,13 @@ def test_copies_of_the_tensors_do_not_meet(name):
 
 @pytest.mark.parametrize("name", HANDMADE)
 def test_a_rule_without_weights_is_a_preset_and_serializes(name, tmp_path):
-    rule = HANDMADE[name](beta_1=0.8)
+    rule = HANDMADE[name](beta_1=np.float32(0.8))
     assert deserialize(json.loads(json.dumps(serialize(rule)))).get_config() == rule.get_config()
     preset = Preset(rule, rule.initial_weights())
     preset.save(tmp_path / "preset")
     assert Preset.load(tmp_path / "preset").rule.get_config() == rule.get_config()
     optimizer = LearnedOptimizer.from_config(LearnedOptimizer(rule, learning_rate=0.001).get_config())
-    assert optimizer.preset.rule.beta_1 == 0.8
+    assert optimizer.preset.rule.beta_1 == np.float32(0.8)
 
 
 @pytest.mark.parametrize("make, message", [

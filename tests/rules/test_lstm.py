@@ -99,6 +99,7 @@ def test_an_untrained_cell_remembers_because_of_its_forget_bias():
         ({"preprocessing": "log"}, "Received: 'log'"),
         ({"p": 0}, "`p`"),
         ({"p": float("nan")}, "`p`"),
+        ({"p": 10**400}, "`p`"),
         # e^100 is no float32: a gradient of zero would become NaN.
         ({"p": 100}, "`p`"),
         ({"output_scale": -1}, "`output_scale`"),
