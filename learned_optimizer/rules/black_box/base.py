@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.arguments import checked_size
-from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
+from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights, zeros
 from learned_optimizer.rules.layout import Layout
 
 
@@ -95,21 +95,21 @@ class BlackBoxRule(Rule):
             seed: Integer seed of what a rule explores with.
         """
         del seed
-        return tuple(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in self.own_state_parts)
+        return zeros(self.own_state_parts, layout, dtype)
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:
         """`own_state_parts`; and before them, if proposals may be in the air, the latest points, values, and time."""
-        waiting = ((self.parallel, "coordinate"), (self.parallel, "tensor"), (1, "tensor"))
-        return (*(waiting if self.parallel > 1 else ()), *self.own_state_parts)
+        return (*self._waiting_parts, *self.own_state_parts)
+
+    @property
+    def _waiting_parts(self) -> tuple[tuple[int, str], ...]:
+        """The latest points, values, and time; nothing if a result is told before the next proposal."""
+        return ((self.parallel, "coordinate"), (self.parallel, "tensor"), (1, "tensor")) if self.parallel > 1 else ()
 
     def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
         """h_0, `[features, entries]` for each of `state_parts`."""
-        own = self.own_initial_state(layout, dtype)
-        if self.parallel == 1:
-            return own
-        first = ((self.parallel, "coordinate"), (self.parallel, "tensor"), (1, "tensor"))
-        return (*(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in first), *own)
+        return (*zeros(self._waiting_parts, layout, dtype), *self.own_initial_state(layout, dtype))
 
     def __call__(
         self, observation: Observation, state: State, weights: Weights, layout: Layout

@@ -16,8 +16,6 @@ from learned_optimizer.rules.lstm import lstm_cell, untrained
 LAYERS = 2
 # The inputs of a dimension, and those that all dimensions of a function have in common.
 OWN, COMMON = 6, 8
-# The features of a function: see `Known`.
-NUM_KNOWN = 5
 SMALL = 1e-6
 
 
@@ -37,6 +35,9 @@ class Known(NamedTuple):
     best: Tensor
     mean: Tensor
     squares: Tensor
+
+
+NUM_KNOWN = len(Known._fields)
 
 
 class DimensionwiseLSTM(BlackBoxRule):
@@ -177,7 +178,13 @@ def _compare(told: Told, best_x: Tensor, before: Known) -> tuple[Known, Tensor]:
 def kronecker(number: Tensor, shift: Tensor, dimensions: int) -> Tensor:
     """The point u of a sequence that fills the cube evenly, `[num_functions, num_dimensions]`.
 
-    u_n = frac(½ + shift + n α), α_j = ρ^{−j}, where ρ is the root of ρ^{d+1} = ρ + 1.
+    u_n = frac(½ + shift + n α), α_j = ρ^{−j}, where ρ is the root of ρ^{d+1} = ρ + 1. It keeps 0.01 away from the sides
+    of the cube.
+
+    Args:
+        number: n, `[num_functions]`.
+        shift: The start of each function's sequence, `[num_functions, num_dimensions]`.
+        dimensions: d.
     """
     root = 2.0
     for _ in range(60):
@@ -188,5 +195,5 @@ def kronecker(number: Tensor, shift: Tensor, dimensions: int) -> Tensor:
 
 
 def signed_log(z: Tensor) -> Tensor:
-    """The logarithm of a size between 10⁻⁶ and 1 as a number from 0 to 1, with the sign of z."""
+    """Computes sgn z · max(1 + log(|z| + 10⁻⁶) / 6, 0): from 0 at a size of e⁻⁶ and less to 1 at a size of 1."""
     return ops.sign(z) * ops.maximum(1 + ops.log(ops.abs(z) + SMALL) / 6, 0.0)

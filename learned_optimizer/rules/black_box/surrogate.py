@@ -86,7 +86,7 @@ class Surrogate(BlackBoxRule):
     Source: Jones, Schonlau and Welch (1998), "Efficient global optimization of expensive black-box functions".
 
     Args:
-        capacity: The number of results that it has room for, those of an episode; further ones are forgotten.
+        capacity: The number of results that it has room for, those of an episode; further ones count for nothing.
             `minimize` makes more room as it needs it.
         parallel: See `BlackBoxRule`.
 
