@@ -65,6 +65,9 @@ class AdaptiveMLP(Rule):
         ValueError: If an argument is out of its range.
     """
 
+    tensorwise = True
+    keeps_average = True
+
     def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.02) -> None:
         self.hidden_size = checked_size("hidden_size", hidden_size, least=0)
         self.controller_size = checked_size("controller_size", controller_size, least=0)
@@ -92,9 +95,6 @@ class AdaptiveMLP(Rule):
     def for_fine_tuning(self) -> AdaptiveMLP:
         """The rule whose step sizes begin at a tenth, and grow from there where gradients agree."""
         return AdaptiveMLP(self.hidden_size, self.controller_size, self.initial_step / 10)
-
-    tensorwise = True
-    keeps_average = True
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:
         """Computes x − θ = −(1 − β)(z − x), since θ = (1 − β) z + β x."""

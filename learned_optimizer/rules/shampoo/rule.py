@@ -77,7 +77,7 @@ class AdaptiveShampoo(Rule):
 
     @property
     def former_state_parts(self) -> tuple[tuple[int, str], ...]:
-        """What `AdaptiveMLP` keeps, and the factors."""
+        """What `AdaptiveMLP` keeps, and the covariances of matrices with their roots."""
         return former.STATE_PARTS + STATE_PARTS[-4:]
 
     def upgrade_state(self, state: State) -> State:
