@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 from keras import ops
+from scipy.special import expit as sigmoid
 
 from learned_optimizer.rules import CoordinatewiseLSTM, Layout, Observation
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def step_one_coordinate(gradient, state, weights, rule):
