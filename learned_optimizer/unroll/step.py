@@ -212,7 +212,7 @@ def measured(
 
     Args:
         problem: The distribution of optimizees.
-        evaluate: What `evaluator` gives.
+        evaluate: The oracle; see `evaluator`.
         before: The carry before the step, whose problem states validation data are seen with.
         carry: The carry after it.
         measure: One of `MEASURES`.
