@@ -58,7 +58,7 @@ def scan(
     """Runs `carry, output = step(carry)` so many times.
 
     Args:
-        step: A pure function.
+        step: A pure function of a nest that gives the next one, and a tensor.
         carry: The first argument of the first step.
         num_steps: The number of steps.
         like: A tensor of the shape and type of an output.
@@ -306,7 +306,8 @@ class OptimizerLoop:
         rate: The optimizer's variable of the learning rate; None if it has a schedule.
         begin: A function of a seed that gives θ_0 and the problem's state.
         evaluate: A function of (θ, state, seed, step) that gives the loss, and the next state.
-        factor: A function of the progress of a run, from 0 to 1, that gives a factor on the rate; None for none.
+        factor: A function of the progress of a run, from 0 to 1, that gives a factor on the rate; None for none, as
+            with a schedule.
     """
 
     def __init__(
@@ -327,7 +328,8 @@ class OptimizerLoop:
         return self._run(seed, tf.constant(num_steps), tf.constant(learning_rate))
 
     def compile(self, seed: Tensor, num_steps: int, learning_rate: float) -> None:
-        """Compiles the loop, by a step of it."""
+        """Compiles the loop, by a step of it: one program serves for every number of steps."""
+        del num_steps
         self(seed, 1, learning_rate)
 
     def _loop(self, seed: Tensor, num_steps: Tensor, learning_rate: Tensor) -> tuple[Tensor, Nest]:

@@ -5,8 +5,8 @@ backends it is dense, and so is the step.
 
 The rows of a minibatch get the step that they would get if the others had a gradient of 0, with two exceptions. What is
 momentum waits in the other rows: it neither decays nor moves them until they are looked up again, as in LazyAdam. And
-the root mean squares of m and θ are those of the rows that are looked up. Of the other rows, the means of
-squares decay, and x and θ come nearer to z, as in a dense step. Where all rows are looked up, the two are the same.
+the root mean squares of m and θ are those of the rows that are looked up. Of the other rows, the means of squares
+decay, and x and θ come nearer to z, as in a dense step. Where all rows are looked up, the two are the same.
 """
 
 from __future__ import annotations

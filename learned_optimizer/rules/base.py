@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,7 +107,7 @@ class Rule(abc.ABC):
 
     def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
         """h_0: zeros, `[features, entries]` for each of `state_parts`."""
-        return tuple(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in self.state_parts)
+        return zeros(self.state_parts, layout, dtype)
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:
         """Computes x − θ, `[num_coordinates]`, where x is the averaged iterate of a rule that keeps one.
@@ -173,10 +173,21 @@ class Rule(abc.ABC):
 
     def check_weights(self, weights: Mapping[str, Any]) -> None:
         """Raises `ValueError` unless `weights` has the names and shapes of `weight_shapes`."""
-        expected = self.weight_shapes
-        received = {name: tuple(value.shape) for name, value in weights.items()}
-        if received != expected:
-            raise ValueError(f"{type(self).__name__} expects weights of shapes {expected}. Received: {received}")
+        shapes = self.weight_shapes
+        found = {name: tuple(value.shape) for name, value in weights.items()}
+        # Of dozens of arrays, the message has those that differ; None stands for one that is not there.
+        differing = [name for name in {**shapes, **found} if shapes.get(name) != found.get(name)]
+        if differing:
+            expected, received = ({name: one.get(name) for name in differing} for one in (shapes, found))
+            raise ValueError(
+                f"{type(self).__name__} expects weights of shapes {expected}: pass φ of a rule with the same "
+                f"arguments. Received: {received}"
+            )
+
+
+def zeros(parts: Sequence[tuple[int, str]], layout: Layout, dtype: str = "float32") -> State:
+    """A state of zeros, `[features, entries]` for each part, given as in `Rule.state_parts`."""
+    return tuple(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in parts)
 
 
 def refreshed(rule: Rule, state: State, weights: Weights, layout: Layout) -> State:

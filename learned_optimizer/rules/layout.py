@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 Tensor = Any
+# Runs up to which they are summed as slices; see `Layout`.
 FEW = 12
 # What a part of a rule's state may belong to.
 UNITS = ("coordinate", "tensor", "row", "column", "row_pair", "column_pair")
@@ -83,12 +84,12 @@ class Layout:
 
     @property
     def num_coordinates(self) -> int:
-        """Of all tensors."""
+        """The number of coordinates of all tensors and copies."""
         return int(self.sizes.sum())
 
     @property
     def num_tensors(self) -> int:
-        """The number of tensors."""
+        """The number of tensors, each copy of them counted."""
         return len(self.shapes)
 
     def count(self, unit: str) -> int:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import LARGEST_SIZE, MOST_LAYERS, is_number, is_size
+from learned_optimizer.rules.arguments import (
+    LARGEST_SIZE,
+    MOST_LAYERS,
+    checked_number,
+    checked_size,
+    is_number,
+    is_size,
+)
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.preprocessing import MAX_P, identity, log_and_sign, normalized_moments
@@ -97,19 +104,15 @@ class CoordinatewiseLSTM(Rule):
             raise ValueError(f"`output_scale` must be a positive number. Received: {output_scale}")
         if not is_number(beta) or not 0 <= beta < 1:
             raise ValueError(f"`beta` must be in [0, 1). Received: {beta}")
-        if not is_size(embedding, least=0):
-            raise ValueError(f"`embedding` must be a number of units, or 0. Received: {embedding}")
-        if not is_number(forget_bias):
-            raise ValueError(f"`forget_bias` must be a number. Received: {forget_bias}")
         if output not in OUTPUTS:
             raise ValueError(f"`output` must be one of {OUTPUTS}. Received: {output!r}")
         self.hidden_sizes = tuple(int(size) for size in sizes)
         self.preprocessing = preprocessing
         self.p = float(p)
         self.output_scale = float(output_scale)
-        self.forget_bias = float(forget_bias)
+        self.forget_bias = checked_number("forget_bias", forget_bias)
         self.beta = float(beta)
-        self.embedding = int(embedding)
+        self.embedding = checked_size("embedding", embedding, least=0)
         self.output = output
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_size
+from learned_optimizer.rules.arguments import checked_size, is_size
 from learned_optimizer.rules.base import Observation, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.lstm import CoordinatewiseLSTM
@@ -122,16 +122,9 @@ class NTMBFGS(GlobalAveragingLSTM):
         history: int = 10,
         **arguments: Any,
     ) -> None:
-        for name, value, most in (
-            ("read_heads", read_heads, MOST_HEADS),
-            ("write_heads", write_heads, MOST_HEADS),
-            ("history", history, LONGEST_HISTORY),
-        ):
-            if not is_size(value, most=most):
-                raise ValueError(f"`{name}` must be a positive integer of at most {most:,}. Received: {value}")
-        self.read_heads = int(read_heads)
-        self.write_heads = int(write_heads)
-        self.history = int(history)
+        self.read_heads = checked_size("read_heads", read_heads, most=MOST_HEADS)
+        self.write_heads = checked_size("write_heads", write_heads, most=MOST_HEADS)
+        self.history = checked_size("history", history, most=LONGEST_HISTORY)
         super().__init__(hidden_sizes, averaged_cells, **arguments)
 
     @property

@@ -31,7 +31,11 @@ Groups = Rule | Sequence[ParameterGroup]
 
 
 def start(problem: Problem, rule: Groups, seeds: Tensor) -> Carry:
-    """Draws an optimizee for each of the seeds, `[episodes, 2]`, and evaluates it at θ_0."""
+    """Draws an optimizee for each of the seeds, `[episodes, 2]`, and evaluates it at θ_0.
+
+    Raises:
+        ValueError: If a rule needs what an unroll does not give.
+    """
     groups = as_groups(problem, rule)
     for group in groups:
         check_needs(group.rule, OPTIONAL, "an unroll")
@@ -87,36 +91,40 @@ def unroll(
     Returns:
         f(θ_{t+1}), …, f(θ_{t+num_steps}), or what else is measured, `[num_steps, episodes]`; and the carry `num_steps`
         later.
+
+    Raises:
+        ValueError: If `measure` is none of `MEASURES`.
     """
     groups = as_groups(problem, rule)
     episodes = carry.theta.shape[0]
     values_only = sees_values_only(groups)
     phi = part_weights(weights, len(groups))
     evaluate = evaluator(problem, groups, second_derivatives)
-    drawn = draw(carry, groups, coordinate_fraction) if coordinate_fraction < 1 else []
-    part_rules = [
-        GroupRule(group, episodes, remat=remat, drawn=num_drawn(group, coordinate_fraction))
-        for group, _ in zip(groups, drawn, strict=False)
-    ]
+    # Of each group the coordinates that are differentiated, with a rule, a θ and a state of their own; none if all are.
+    drawn, drawn_rules, thetas, states = [], [], [], []
+    if coordinate_fraction < 1:
+        drawn = draw(carry, groups, coordinate_fraction)
+        counts = [num_drawn(group, coordinate_fraction) for group in groups]
+        drawn_rules = [GroupRule(g, episodes, remat=remat, drawn=n) for g, n in zip(groups, counts, strict=True)]
+        thetas, states = [each.take(carry.theta) for each in drawn], drawn_states(groups, drawn, carry)
     full_phi = tree.map_structure(ops.stop_gradient, phi) if drawn else phi
     full_step = make_step(groups, make_rules(groups, episodes, remat=remat), full_phi, evaluate, clip_adjoint)
 
-    def step(parted: Any) -> Any:
-        before, part_theta, part_state = parted
-        part_theta, part_state = list(part_theta), list(part_state)
+    def step(all_and_drawn: Any) -> Any:
+        before, thetas, states = all_and_drawn
+        thetas, states = list(thetas), list(states)
         carry = full_step(before)
         loss, gradient = measured(problem, evaluate, before, carry, measure)
-        for k, (part, part_rule) in enumerate(zip(drawn, part_rules, strict=True)):
-            seen = part.take(before.gradient), part_theta[k], before.loss
-            update, part_state[k] = part_rule(*seen, part_state[k], phi[k])
-            part_theta[k] += update
-            loss = _differentiable(loss, part_theta[k], part.weight * part.take(gradient))
+        for k, (each, rule_of_drawn) in enumerate(zip(drawn, drawn_rules, strict=True)):
+            update, states[k] = rule_of_drawn(each.take(before.gradient), thetas[k], before.loss, states[k], phi[k])
+            thetas[k] += update
+            loss = _differentiable(loss, thetas[k], each.weight * each.take(gradient))
         if not drawn and not second_derivatives and not values_only:
             loss = _differentiable(loss, carry.theta, gradient)
-        return (carry, part_theta, part_state), loss
+        return (carry, thetas, states), loss
 
-    parted = carry, [part.take(carry.theta) for part in drawn], drawn_states(groups, drawn, carry) if drawn else []
-    (carry, *_), losses = backend.scan(step, parted, num_steps, like=carry.loss, differentiable=True)
+    begin = carry, thetas, states
+    (carry, *_), losses = backend.scan(step, begin, num_steps, like=carry.loss, differentiable=True)
     return losses, carry
 
 
@@ -144,6 +152,9 @@ def advance(
 
     Returns:
         As `unroll`.
+
+    Raises:
+        ValueError: If `measure` is none of `MEASURES`.
     """
     groups = as_groups(problem, rule)
     rules = make_rules(groups, carry.theta.shape[0], perturbed=perturbed)

@@ -208,7 +208,18 @@ def move(
 def measured(
     problem: Problem, evaluate: Callable[..., Any], before: Carry, carry: Carry, measure: str
 ) -> tuple[Tensor, Tensor]:
-    """One of `MEASURES` after a step, `[episodes]`, and its derivative in θ where rules use the gradient."""
+    """One of `MEASURES` after a step, `[episodes]`, and its derivative in θ where rules use the gradient.
+
+    Args:
+        problem: The distribution of optimizees.
+        evaluate: The oracle; see `evaluator`.
+        before: The carry before the step, whose problem states validation data are seen with.
+        carry: The carry after it.
+        measure: One of `MEASURES`.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
     if measure == VALIDATION:
         loss, gradient, _ = evaluate(carry.theta, before.problem_state, carry.seeds, carry.step, validation=True)
         return loss, gradient

@@ -13,7 +13,7 @@ def smooth():
 
 @pytest.fixture(scope="session")
 def problem():
-    """A small network on digits; some modules have another in its place."""
+    """A small network on digits."""
     return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 

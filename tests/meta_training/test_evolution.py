@@ -10,7 +10,7 @@ from learned_optimizer.backend import make_seed
 from learned_optimizer.meta_training import EvolutionStrategies, MetaTrainer, Normalized, Sum
 from learned_optimizer.meta_training.estimators.evolution import combine, draw_noise, perturbed, slopes
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
-from learned_optimizer.problems import MLPClassifier, Quadratic
+from learned_optimizer.problems import Quadratic
 from learned_optimizer.rules import NTMBFGS, AdaptiveMLP, AdaptiveShampoo, CoordinatewiseLSTM, RNNprop
 from learned_optimizer.unroll import advance, start, unroll
 
@@ -34,11 +34,6 @@ LARGE = ("AdaptiveMLP", "AdaptiveShampoo")
 )
 def preset(request):
     return Preset(request.param, request.param.initial_weights(1))
-
-
-@pytest.fixture(scope="module")
-def problem():
-    return MLPClassifier("digits", (3,), batch_size=8, stddev=0.3)
 
 
 def tensors(preset):
@@ -201,7 +196,7 @@ def test_scaled_runs_are_resumed(tmp_path):
         np.testing.assert_array_equal(resumed.weights[name], value)
 
 
-def test_every_problem_counts_in_each_meta_step(problem):
+def test_every_problem_counts_in_each_meta_step():
     problems = [Quadratic(dimension=3, functions=2), Quadratic(dimension=2, functions=1, stddev=100.0)]
     rule = CoordinatewiseLSTM((2,))
     trainer = MetaTrainer(

@@ -22,7 +22,7 @@ RULES = {
 
 
 def split(rule, phi):
-    """The arrays of φ in one vector."""
+    """The arrays of φ by name, of φ as one vector."""
     sizes = [int(np.prod(shape)) for shape in rule.weight_shapes.values()]
     parts = zip(rule.weight_shapes.items(), backend.split(phi, sizes), strict=True)
     return {name: ops.reshape(part, shape) for (name, shape), part in parts}

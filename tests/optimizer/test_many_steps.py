@@ -61,10 +61,11 @@ def test_steps_are_sane_however_many_there_were(name):
         np.testing.assert_allclose(found[count], found[COUNTS[0]], rtol=0.2, atol=1e-4)
 
 
-def test_the_count_of_non_finite_steps_ends_before_it_overflows():
-    optimizer, variable = LearnedOptimizer(Adam(), 0.01), keras.Variable([1.0])
+def test_the_counts_of_non_finite_gradients_end_before_they_overflow():
+    optimizer, variable = LearnedOptimizer(Adam(), 0.01), keras.Variable([1.0, 2.0])
     optimizer.build([variable])
     optimizer._nonfinite_steps.assign(2**31 - 2)
+    optimizer._nonfinite_coordinates.assign(2**31 - 2)
     for _ in range(3):
-        optimizer.apply([ops.convert_to_tensor(np.array([np.nan], "float32"))], [variable])
-    assert optimizer.nonfinite_steps == 2**31 - 1
+        optimizer.apply([ops.convert_to_tensor(np.array([np.nan, np.nan], "float32"))], [variable])
+    assert optimizer.nonfinite_steps == optimizer.nonfinite_coordinates == 2**31 - 1

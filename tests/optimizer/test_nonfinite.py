@@ -103,15 +103,6 @@ def test_a_callback_reads_the_counters():
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
 
 
-def test_counting_ends_before_it_overflows():
-    optimizer = learned()
-    variable = keras.Variable([1.0, 2.0])
-    optimizer.build([variable])
-    optimizer._nonfinite_coordinates.assign(2**31 - 2)
-    optimizer.apply([tf.constant([np.nan, np.nan])])
-    assert optimizer.nonfinite_coordinates == 2**31 - 1
-
-
 @pytest.mark.parametrize("policy", ["skip_coordinate", "skip_step"])
 def test_a_keras_optimizer_in_a_group_is_not_poisoned(policy):
     optimizer = learned(groups=[(1, adam())], nonfinite=policy)

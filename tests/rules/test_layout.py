@@ -1,7 +1,10 @@
+import functools
+
 import numpy as np
 import pytest
 
 from learned_optimizer.rules import Layout
+from learned_optimizer.rules.layout import FEW
 
 # Two follow each other that have one form, and so do the last two.
 SHAPES = [(2, 3), (2, 3), (), (4,), (2, 1, 2), (2, 2)]
@@ -13,11 +16,10 @@ def copies(request):
     return request.param
 
 
-@pytest.fixture(params=["few", "many"], autouse=True)
-def number_of_tensors(request, monkeypatch):
-    """Few are summed as slices, many by their numbers."""
-    if request.param == "many":
-        monkeypatch.setattr("learned_optimizer.rules.layout.FEW", 0)
+@pytest.fixture(params=[FEW, 0], ids=["few", "many"])
+def make(request):
+    """`Layout` where the runs count as few, which are summed as slices, or as many, by the tensors' numbers."""
+    return functools.partial(Layout, few=request.param)
 
 
 @pytest.fixture
@@ -84,22 +86,22 @@ def test_copies_are_further_tensors():
     assert copies.shapes == layout.shapes * 3
 
 
-def test_means_are_those_of_each_tensor_row_and_column(copies, matrices):
-    layout, values = Layout(SHAPES).times(copies), joined(matrices)
+def test_means_are_those_of_each_tensor_row_and_column(make, copies, matrices):
+    layout, values = make(SHAPES).times(copies), joined(matrices)
     close = np.testing.assert_allclose
     close(layout.mean(np.stack([values, -values])), np.outer([1, -1], [m.mean() for m in matrices]), rtol=1e-6)
     close(layout.row_means(values), joined([m.mean(1) for m in matrices]), rtol=1e-6)
     close(layout.column_means(values), joined([m.mean(0) for m in matrices]), rtol=1e-6)
 
 
-def test_spreads_the_value_of_a_tensor_over_its_coordinates(copies):
-    layout = Layout(SHAPES).times(copies)
+def test_spreads_the_value_of_a_tensor_over_its_coordinates(make, copies):
+    layout = make(SHAPES).times(copies)
     values = np.arange(2 * layout.num_tensors, dtype="float32").reshape(2, -1)
     np.testing.assert_array_equal(layout.spread(values), values[:, layout.tensors])
 
 
-def test_outer_multiplies_rows_and_columns(copies, matrices):
-    layout = Layout(SHAPES).times(copies)
+def test_outer_multiplies_rows_and_columns(make, copies, matrices):
+    layout = make(SHAPES).times(copies)
     rows, columns = (joined([m.mean(axis) for m in matrices]) for axis in (1, 0))
     expected = joined([np.outer(m.mean(1), m.mean(0)) for m in matrices])
     np.testing.assert_allclose(layout.outer(rows, columns), expected, rtol=1e-5)

@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 from keras import ops
+from scipy.special import expit as sigmoid
 
 from learned_optimizer.rules import CoordinatewiseLSTM, Layout, Observation
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def step_one_coordinate(gradient, state, weights, rule):
@@ -99,9 +96,13 @@ def test_an_untrained_cell_remembers_because_of_its_forget_bias():
         ({"preprocessing": "log"}, "Received: 'log'"),
         ({"p": 0}, "`p`"),
         ({"p": float("nan")}, "`p`"),
+        ({"p": 10**400}, "`p`"),
         # e^100 is no float32: a gradient of zero would become NaN.
         ({"p": 100}, "`p`"),
         ({"output_scale": -1}, "`output_scale`"),
+        ({"forget_bias": float("inf")}, "`forget_bias` must be a finite number. Received: inf"),
+        ({"output": "relu"}, "`output` must be one of .*Received: 'relu'"),
+        ({"embedding": 2**21}, "`embedding` must be an integer from 0 to 1,048,576. Received: 2097152"),
     ],
 )
 def test_refuses_arguments_out_of_range(arguments, message):

@@ -1,6 +1,7 @@
 """Properties of every rule in the table: a new rule is tested by being listed."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -181,13 +182,17 @@ def test_configuration_survives_json(rule, gradients):
 
 def test_weights_of_another_form_are_refused(rule):
     weights = rule.initial_weights()
-    name = next(iter(weights))
-    with pytest.raises(ValueError, match="expects weights of shapes"):
-        rule.check_weights({key: value for key, value in weights.items() if key != name})
-    with pytest.raises(ValueError, match="expects weights of shapes"):
-        rule.check_weights(weights | {name: weights[name][None]})
-    with pytest.raises(ValueError, match="expects weights of shapes"):
-        rule.check_weights(weights | {"foreign": weights[name]})
+    name, value = next(iter(weights.items()))
+    changed = {
+        # What is wrong, and nothing else, is in the message: the shape expected, and the one received.
+        (name, value.shape, None): {key: other for key, other in weights.items() if key != name},
+        (name, value.shape, (1, *value.shape)): weights | {name: value[None]},
+        ("foreign", None, value.shape): weights | {"foreign": value},
+    }
+    for (differing, expected, received), phi in changed.items():
+        both = [re.escape(str({differing: shape})) for shape in (expected, received)]
+        with pytest.raises(ValueError, match="expects weights of shapes {}: pass φ.*Received: {}$".format(*both)):
+            rule.check_weights(phi)
 
 
 def test_an_unknown_argument_is_refused_by_the_name_of_the_rule(rule):

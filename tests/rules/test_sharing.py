@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from keras import ops
+from scipy.special import expit as sigmoid
 
 from learned_optimizer.rules import NTMBFGS, CoordinatewiseLSTM, GlobalAveragingLSTM, Layout, Observation
 from learned_optimizer.rules.sharing import INITIAL_SCALE, read, write
@@ -21,10 +22,6 @@ RULES = {
     "no averages": NTMBFGS((4,), 0, 2, 1, STEPS),
     "short history": NTMBFGS((4, 3), 2, 2, 2, 3),
 }
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def random_weights(rule):

@@ -5,16 +5,18 @@ Of each tensor, with the named constants of `Constants` written out:
     z ← z − exp(ℓ) d / max(1, RMS d),   x ← (1 − c) x + c z,   θ = (1 − β) z + β x
 
     ℓ = min(log α₀ + log_first_step − size · log⁺(N / 2¹⁶) + Δ + tanh(B), log 0.1)
-    Δ ← Δ + rate / (t + delay) · tanh(F),   −8 ≤ Δ
+    Δ ← Δ + rate / (t + delay) · tanh(F),   −8 ≤ Δ ≤ log 0.1 − log α₀ − log_first_step + size · log⁺(N / 2¹⁶)
     F = following · A + growth − slowing · log t − hold · Δ
     B = −warm_up · (1 − W) − rows · log(n / 64) − caution · V
     V = ½ [tanh(steepness · (C − 32 (1 − W) − noise_low)) − tanh(steepness · (C − 32 (1 − W) − noise_high))]
     W = min(1, t / (warm_up_length · max(T, 4)))
-    c = p / (t − 1 + p),   p = exp(log_power),   β = 1 / (1 + exp(−logit_beta))
+    c = p / (t − 1 + p),   β = 1 / (1 + exp(−logit_beta))
+    p = exp(log_power),   delay = exp(log_delay),   warm_up_length = exp(log_warm_up_length)
 
 α₀ is the rule's `initial_step`, t the number of steps, T that of tensors and N that of all coordinates; n is the number
-of rows of a matrix, at least 32, and 64 for a vector. A is the mean of −cos(∇, z − x), C that of the cosine of the
-gradient and the momentum before it; see `measures`. Networks add to the arguments of each tanh, and of p and β.
+of rows of a matrix, at least 32, and 64 for a vector. In F, log t is at most 10. A is the mean of −cos(∇, z − x), C
+that of the cosine of the gradient and the momentum before it; see `measures`. Networks add to F, to B, to log p
+and to the logit of β.
 
 Warm-up, rows and caution share one tanh, so that all three together change a step by no more than a factor of e. Bounds
 of their own would change where every φ that is in use goes.
@@ -23,13 +25,14 @@ of their own would change where every φ that is in use goes.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from learned_optimizer.rules.adaptive.arithmetic import constant
 from learned_optimizer.rules.adaptive.constants import Constants, Shared
+from learned_optimizer.rules.arguments import is_number
 from learned_optimizer.rules.base import Tensor
 from learned_optimizer.rules.layout import Layout
 
@@ -50,6 +53,17 @@ class Progress(NamedTuple):
     log_time: Tensor
     warm_up: Tensor
     log_rows: Tensor
+
+
+def checked_step(initial_step: Any) -> float:
+    """The rule's argument α₀ as a float.
+
+    Raises:
+        ValueError: If it is not in (0, 0.1]: no step size is larger.
+    """
+    if not is_number(initial_step) or not 0 < initial_step <= LARGEST_STEP:
+        raise ValueError(f"`initial_step` must be positive and at most {LARGEST_STEP}. Received: {initial_step}")
+    return float(initial_step)
 
 
 def progress(constants: Shared, count: Tensor, layout: Layout) -> Progress:

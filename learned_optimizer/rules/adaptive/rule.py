@@ -20,7 +20,7 @@ from learned_optimizer.rules.adaptive.directions import (
 from learned_optimizer.rules.adaptive.measures import measure
 from learned_optimizer.rules.adaptive.memory import STATE_PARTS, Memory
 from learned_optimizer.rules.adaptive.upgrade import upgrade
-from learned_optimizer.rules.arguments import LARGEST_SIZE, is_number, is_size
+from learned_optimizer.rules.arguments import checked_size
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 
@@ -65,17 +65,13 @@ class AdaptiveMLP(Rule):
         ValueError: If an argument is out of its range.
     """
 
+    tensorwise = True
+    keeps_average = True
+
     def __init__(self, hidden_size: int = 8, controller_size: int = 8, initial_step: float = 0.02) -> None:
-        for name, value in (("hidden_size", hidden_size), ("controller_size", controller_size)):
-            if not is_size(value, least=0):
-                raise ValueError(f"`{name}` must be an integer from 0 to {LARGEST_SIZE:,}. Received: {value}")
-        if not is_number(initial_step) or not 0 < initial_step <= law.LARGEST_STEP:
-            raise ValueError(
-                f"`initial_step` must be positive and at most {law.LARGEST_STEP}. Received: {initial_step}"
-            )
-        self.hidden_size = int(hidden_size)
-        self.controller_size = int(controller_size)
-        self.initial_step = float(initial_step)
+        self.hidden_size = checked_size("hidden_size", hidden_size, least=0)
+        self.controller_size = checked_size("controller_size", controller_size, least=0)
+        self.initial_step = law.checked_step(initial_step)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -99,9 +95,6 @@ class AdaptiveMLP(Rule):
     def for_fine_tuning(self) -> AdaptiveMLP:
         """The rule whose step sizes begin at a tenth, and grow from there where gradients agree."""
         return AdaptiveMLP(self.hidden_size, self.controller_size, self.initial_step / 10)
-
-    tensorwise = True
-    keeps_average = True
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:
         """Computes x − θ = −(1 − β)(z − x), since θ = (1 − β) z + β x."""

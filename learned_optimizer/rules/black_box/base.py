@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_size
-from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
+from learned_optimizer.rules.arguments import checked_size
+from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights, zeros
 from learned_optimizer.rules.layout import Layout
 
 
@@ -44,7 +44,7 @@ class BlackBoxRule(Rule):
         capacity: The number of results that its state has room for.
 
     Raises:
-        ValueError: If `parallel` is not a positive integer.
+        ValueError: If `parallel` is out of its range.
     """
 
     capacity: float = math.inf
@@ -52,9 +52,7 @@ class BlackBoxRule(Rule):
     needs = frozenset(("theta", "loss"))
 
     def __init__(self, parallel: int = 1) -> None:
-        if not is_size(parallel):
-            raise ValueError(f"`parallel` must be a positive integer. Received: {parallel}")
-        self.parallel = int(parallel)
+        self.parallel = checked_size("parallel", parallel)
 
     @property
     @abc.abstractmethod
@@ -97,21 +95,21 @@ class BlackBoxRule(Rule):
             seed: Integer seed of what a rule explores with.
         """
         del seed
-        return tuple(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in self.own_state_parts)
+        return zeros(self.own_state_parts, layout, dtype)
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:
         """`own_state_parts`; and before them, if proposals may be in the air, the latest points, values, and time."""
-        waiting = ((self.parallel, "coordinate"), (self.parallel, "tensor"), (1, "tensor"))
-        return (*(waiting if self.parallel > 1 else ()), *self.own_state_parts)
+        return (*self._waiting_parts, *self.own_state_parts)
+
+    @property
+    def _waiting_parts(self) -> tuple[tuple[int, str], ...]:
+        """The latest points, values, and time; nothing if a result is told before the next proposal."""
+        return ((self.parallel, "coordinate"), (self.parallel, "tensor"), (1, "tensor")) if self.parallel > 1 else ()
 
     def initial_state(self, layout: Layout, dtype: str = "float32") -> State:
         """h_0, `[features, entries]` for each of `state_parts`."""
-        own = self.own_initial_state(layout, dtype)
-        if self.parallel == 1:
-            return own
-        first = ((self.parallel, "coordinate"), (self.parallel, "tensor"), (1, "tensor"))
-        return (*(ops.zeros((size, layout.count(unit)), dtype=dtype) for size, unit in first), *own)
+        return (*zeros(self._waiting_parts, layout, dtype), *self.own_initial_state(layout, dtype))
 
     def __call__(
         self, observation: Observation, state: State, weights: Weights, layout: Layout

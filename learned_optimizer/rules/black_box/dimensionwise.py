@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_number, is_size
+from learned_optimizer.rules.arguments import checked_number, checked_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.layout import Layout
@@ -16,8 +16,6 @@ from learned_optimizer.rules.lstm import lstm_cell, untrained
 LAYERS = 2
 # The inputs of a dimension, and those that all dimensions of a function have in common.
 OWN, COMMON = 6, 8
-# The features of a function: see `Known`.
-NUM_KNOWN = 5
 SMALL = 1e-6
 
 
@@ -37,6 +35,9 @@ class Known(NamedTuple):
     best: Tensor
     mean: Tensor
     squares: Tensor
+
+
+NUM_KNOWN = len(Known._fields)
 
 
 class DimensionwiseLSTM(BlackBoxRule):
@@ -66,12 +67,8 @@ class DimensionwiseLSTM(BlackBoxRule):
 
     def __init__(self, hidden_size: int = 32, parallel: int = 1, forget_bias: float = 1.0) -> None:
         super().__init__(parallel)
-        if not is_size(hidden_size):
-            raise ValueError(f"`hidden_size` must be a positive integer. Received: {hidden_size}")
-        if not is_number(forget_bias):
-            raise ValueError(f"`forget_bias` must be a number. Received: {forget_bias}")
-        self.hidden_size = int(hidden_size)
-        self.forget_bias = float(forget_bias)
+        self.hidden_size = checked_size("hidden_size", hidden_size)
+        self.forget_bias = checked_number("forget_bias", forget_bias)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -181,7 +178,13 @@ def _compare(told: Told, best_x: Tensor, before: Known) -> tuple[Known, Tensor]:
 def kronecker(number: Tensor, shift: Tensor, dimensions: int) -> Tensor:
     """The point u of a sequence that fills the cube evenly, `[num_functions, num_dimensions]`.
 
-    u_n = frac(½ + shift + n α), α_j = ρ^{−j}, where ρ is the root of ρ^{d+1} = ρ + 1.
+    u_n = frac(½ + shift + n α), α_j = ρ^{−j}, where ρ is the root of ρ^{d+1} = ρ + 1. It keeps 0.01 away from the sides
+    of the cube.
+
+    Args:
+        number: n, `[num_functions]`.
+        shift: The start of each function's sequence, `[num_functions, num_dimensions]`.
+        dimensions: d.
     """
     root = 2.0
     for _ in range(60):
@@ -192,5 +195,5 @@ def kronecker(number: Tensor, shift: Tensor, dimensions: int) -> Tensor:
 
 
 def signed_log(z: Tensor) -> Tensor:
-    """The logarithm of a size between 10⁻⁶ and 1 as a number from 0 to 1, with the sign of z."""
+    """Computes sgn z · max(1 + log(|z| + 10⁻⁶) / 6, 0): from 0 at a size of e⁻⁶ and less to 1 at a size of 1."""
     return ops.sign(z) * ops.maximum(1 + ops.log(ops.abs(z) + SMALL) / 6, 0.0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_number, is_size
+from learned_optimizer.rules.arguments import checked_number, checked_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.lstm import lstm_cell, untrained
@@ -32,14 +32,9 @@ class BlackBoxLSTM(BlackBoxRule):
         self, num_dimensions: int = 2, hidden_size: int = 100, parallel: int = 1, forget_bias: float = 1.0
     ) -> None:
         super().__init__(parallel)
-        for name, size in {"num_dimensions": num_dimensions, "hidden_size": hidden_size}.items():
-            if not is_size(size):
-                raise ValueError(f"`{name}` must be a positive integer. Received: {size}")
-        if not is_number(forget_bias):
-            raise ValueError(f"`forget_bias` must be a number. Received: {forget_bias}")
-        self.num_dimensions = int(num_dimensions)
-        self.hidden_size = int(hidden_size)
-        self.forget_bias = float(forget_bias)
+        self.num_dimensions = checked_size("num_dimensions", num_dimensions)
+        self.hidden_size = checked_size("hidden_size", hidden_size)
+        self.forget_bias = checked_number("forget_bias", forget_bias)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:

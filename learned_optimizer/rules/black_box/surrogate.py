@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from learned_optimizer.rules.arguments import is_size
+from learned_optimizer.rules.arguments import checked_size
 from learned_optimizer.rules.base import State, Tensor, Weights
 from learned_optimizer.rules.black_box.base import BlackBoxRule, Told
 from learned_optimizer.rules.black_box.dimensionwise import kronecker
@@ -86,7 +86,7 @@ class Surrogate(BlackBoxRule):
     Source: Jones, Schonlau and Welch (1998), "Efficient global optimization of expensive black-box functions".
 
     Args:
-        capacity: The number of results that it has room for, those of an episode; further ones are forgotten.
+        capacity: The number of results that it has room for, those of an episode; further ones count for nothing.
             `minimize` makes more room as it needs it.
         parallel: See `BlackBoxRule`.
 
@@ -98,9 +98,7 @@ class Surrogate(BlackBoxRule):
 
     def __init__(self, capacity: int = 128, parallel: int = 1) -> None:
         super().__init__(parallel)
-        if not is_size(capacity, most=LARGEST_CAPACITY):
-            raise ValueError(f"`capacity` must be an integer from 1 to {LARGEST_CAPACITY:,}. Received: {capacity}")
-        self.capacity = int(capacity)
+        self.capacity = checked_size("capacity", capacity, most=LARGEST_CAPACITY)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -23,16 +23,16 @@ class Adam(HandmadeRule):
         epsilon: The constant ε beside the root.
 
     Raises:
-        ValueError: If a decay is not in [0, 1).
+        ValueError: If a decay is not in [0, 1), or ε is negative.
     """
 
     coordinatewise = True
 
     def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7) -> None:
         check_constants(epsilon, beta_1=beta_1, beta_2=beta_2)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        self.beta_1 = float(beta_1)
+        self.beta_2 = float(beta_2)
+        self.epsilon = float(epsilon)
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:

@@ -17,11 +17,14 @@ class Prodigy(HandmadeRule):
 
         m ← β₁ m + (1 − β₁) d ∇,   v ← β₂ v + (1 − β₂) d² ∇²
         r ← √β₂ r + d²/d₀ ⟨∇, θ_0 − θ⟩,   s ← √β₂ s + d²/d₀ ∇
-        θ ← θ − d m / (√v + d ε),   d ← max(d, r / ‖s‖₁)
+        d' = max(d, r / ‖s‖₁),   θ ← θ − d m / (√v + d' ε),   d ← d'
 
-    where d in θ's update is that before the last step. There is one d for all tensors. Constants are those of the
-    published package, which has no bias correction and no warm-up by default. The optimizer's `learning_rate` is a
-    factor on the update; 1 is the authors' default.
+    There is one d for all tensors. Constants are those of the published package, which has no bias correction and no
+    warm-up by default.
+
+    The optimizer's `learning_rate` is a factor on the update; 1 is the authors' default. The state counts θ − θ_0 as
+    the sum of the updates before that factor, for a float32 of θ has no place for the first of them. So with another
+    factor α, d is an estimate of the distance over α, where the published package estimates the distance itself.
 
     Args:
         beta_1: The decay β₁ of the mean gradient.
@@ -30,7 +33,7 @@ class Prodigy(HandmadeRule):
         initial_distance: The first estimate d₀.
 
     Raises:
-        ValueError: If a decay is not in [0, 1), or the first estimate is not positive.
+        ValueError: If a decay is not in [0, 1), ε is negative, or the first estimate is not positive.
     """
 
     def __init__(
@@ -39,10 +42,10 @@ class Prodigy(HandmadeRule):
         check_constants(epsilon, beta_1=beta_1, beta_2=beta_2)
         if not is_number(initial_distance) or initial_distance <= 0:
             raise ValueError(f"`initial_distance` must be positive. Received: {initial_distance}")
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.initial_distance = initial_distance
+        self.beta_1 = float(beta_1)
+        self.beta_2 = float(beta_2)
+        self.epsilon = float(epsilon)
+        self.initial_distance = float(initial_distance)
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:

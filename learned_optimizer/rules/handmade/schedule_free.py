@@ -12,7 +12,7 @@ from learned_optimizer.rules.layout import Layout
 class ScheduleFree(HandmadeRule):
     """Adam's normalised gradient moves an iterate z; gradients are taken near the mean x of all z (algorithm 1).
 
-        ĝ = ∇ / (√(v / (1 − β₂ᵗ)) + ε),   v ← β₂ v + (1 − β₂) ∇²
+        v ← β₂ v + (1 − β₂) ∇²,   ĝ = ∇ / (√(v / (1 − β₂ᵗ)) + ε)
         z ← z − α ĝ,   x ← (1 − 1/t) x + z/t,   θ = (1 − β₁) z + β₁ x
 
     α is the optimizer's `learning_rate`, constant and without warm-up; the authors' default is 0.0025. The state holds
@@ -25,22 +25,22 @@ class ScheduleFree(HandmadeRule):
         epsilon: The constant ε beside the root.
 
     Raises:
-        ValueError: If a decay is not in [0, 1).
+        ValueError: If a decay is not in [0, 1), or ε is negative.
     """
+
+    tensorwise = True
+    keeps_average = True
 
     def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
         check_constants(epsilon, beta_1=beta_1, beta_2=beta_2)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        self.beta_1 = float(beta_1)
+        self.beta_2 = float(beta_2)
+        self.epsilon = float(epsilon)
 
     @property
     def state_parts(self) -> tuple[tuple[int, str], ...]:
         """The v and z − x of each coordinate, and the number of steps."""
         return (2, "coordinate"), (1, "tensor")
-
-    tensorwise = True
-    keeps_average = True
 
     def average_offset(self, state: State, layout: Layout) -> Tensor:
         """Computes x − θ = −(1 − β₁)(z − x)."""

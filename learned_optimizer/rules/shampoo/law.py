@@ -7,16 +7,18 @@ Of each tensor, with the named constants of `Constants` written out:
     ℓ = min(log α₀ + L + Δ − warm_up · (1 − W) − caution · V, log 0.1) − log max(1, R) − normalization · log min(1, R)
     L = log_first_step − size · log⁺(N / 2¹⁶) + { theta · log(RMS(θ) / ⅛) − rows · log(n / 64)   of a matrix
                                                 { vectors                                        of others
-    Δ ← Δ + rate / (t + delay) · tanh(F),   −8 ≤ Δ
+    Δ ← Δ + rate / (t + delay) · tanh(F),   −8 ≤ Δ ≤ log 0.1 − log α₀ − L
     F = following · A + agreeing · C + growth − slowing · log t − hold · Δ
     V = ½ [tanh(steepness · (C − 32 (1 − W) − noise_low)) − tanh(steepness · (C − 32 (1 − W) − noise_high))]
     W = min(1, t / (warm_up_length · max(T, 4)))
-    c = p / (t − 1 + p),   p = exp(log_power),   β = 1 / (1 + exp(−logit_beta − approach · log(t / 1,000)))
+    c = p / (t − 1 + p),   β = 1 / (1 + exp(−logit_beta − approach · log(t / 1,000)))
+    p = exp(log_power),   delay = exp(log_delay),   warm_up_length = exp(log_warm_up_length)
 
 α₀ is the rule's `initial_step`, t the number of steps, T that of tensors and N that of all coordinates; n is the number
-of rows of a matrix, at least 32. d is the direction and R its root mean square. A is the mean of −cos(∇, z − x), C that
-of the cosine of the gradient and the momentum before it; see `measures`. What the law
-has in common with that of `AdaptiveMLP` is in `learned_optimizer.rules.adaptive.law`.
+of rows of a matrix, at least 32. In F and β, log t is at most 10; log(RMS(θ) / ⅛) is between −4 and 2. d is the
+direction and R its root mean square, at least 10⁻⁴. A is the mean of −cos(∇, z − x), C that of the cosine of the
+gradient and the momentum before it; see `measures`. What the law has in common with that of `AdaptiveMLP` is in
+`learned_optimizer.rules.adaptive.law`.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@ from learned_optimizer.rules.adaptive import memory as former
 from learned_optimizer.rules.adaptive.arithmetic import LARGEST, constant, correction, root, running_mean
 from learned_optimizer.rules.adaptive.constants import arrays
 from learned_optimizer.rules.adaptive.directions import FACTORED_DECAY, Moments, factored_means
-from learned_optimizer.rules.adaptive.law import LARGEST_STEP, next_change, progress
-from learned_optimizer.rules.arguments import is_number
+from learned_optimizer.rules.adaptive.law import checked_step, next_change, progress
 from learned_optimizer.rules.base import Observation, Rule, State, Tensor, Weights
 from learned_optimizer.rules.layout import Layout
 from learned_optimizer.rules.shampoo import constants, law, whitening
@@ -59,9 +58,7 @@ class AdaptiveShampoo(Rule):
     resting = (DISPLACEMENT, ROWS)
 
     def __init__(self, initial_step: float = 0.02) -> None:
-        if not is_number(initial_step) or not 0 < initial_step <= LARGEST_STEP:
-            raise ValueError(f"`initial_step` must be positive and at most {LARGEST_STEP}. Received: {initial_step}")
-        self.initial_step = float(initial_step)
+        self.initial_step = checked_step(initial_step)
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -80,7 +77,7 @@ class AdaptiveShampoo(Rule):
 
     @property
     def former_state_parts(self) -> tuple[tuple[int, str], ...]:
-        """What `AdaptiveMLP` keeps, and the factors."""
+        """What `AdaptiveMLP` keeps, and the covariances of matrices with their roots."""
         return former.STATE_PARTS + STATE_PARTS[-4:]
 
     def upgrade_state(self, state: State) -> State:

@@ -5,7 +5,8 @@
 
 of every matrix of which both sides are small; the diagonal stands for the covariance of a side with more than
 `layout.LARGEST_SIDE` entries, and with two of them d is Adafactor's direction. The covariances get a damping and a mean
-eigenvalue of 1 before their roots are taken, which is done in one of ten steps, for it costs more than all the rest.
+eigenvalue of 1 before their roots are taken. That costs more than all the rest: it is done in each of the first ten
+steps, and then in one of ten.
 
 Sources: Gupta et al. (2018), arXiv:1802.09568, Shampoo, there with exponents of −¼; Anil et al. (2020),
 arXiv:2002.09018, for roots that are taken now and then; Morwani et al. (2024), arXiv:2406.17748, for −½, which is the

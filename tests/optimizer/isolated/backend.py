@@ -172,10 +172,6 @@ def test_sparse_gradients_equal_dense_ones():
     np.testing.assert_array_equal(*results)
 
 
-def test_data_is_what_it_was():
-    assert (X.shape, Y.max()) == ((24, 6), 2)
-
-
 def test_average(tmp_path):
     """`fit` leaves it in the model, evaluates it between epochs if asked, and goes on from θ."""
     whole, parted, swapped = (compiled(tensorwise()) for _ in range(3))
