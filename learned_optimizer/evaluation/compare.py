@@ -126,9 +126,14 @@ def compare(
             of use of the known one, too: who saves it, and passes it as `known`, goes on to the same outcome.
 
     Raises:
-        ValueError: If two optimizers have one label, one has none, or one has more φ than there are test episodes.
+        ValueError: If two optimizers have one label, one has none, or one has more φ than there are test episodes; or
+            if a number is less than 1, or there is no such objective.
         PresetError: If a name is neither a baseline's nor a preset's.
     """
+    numbers = {"num_steps": num_steps, "tuning_episodes": tuning_episodes, "test_episodes": test_episodes}
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {number}")
     contestants = contestants_of(optimizers)
     _check_episodes(contestants, test_episodes)
     test_problem = test_problem or problem
