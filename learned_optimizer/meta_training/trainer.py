@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -194,8 +193,7 @@ class MetaTrainer:
 
     def get_config(self) -> dict[str, Any]:
         """The meta-training as config.json has it: problems, rule, groups, and all other arguments."""
-        same = all(map(operator.is_, self.problems, self.validation_problems))
-        same = same and len(self.problems) == len(self.validation_problems)
+        same = [*map(id, self.problems)] == [*map(id, self.validation_problems)]
         return {
             "problem": describe(self.problems),
             "validation_problem": None if same else describe(self.validation_problems),
@@ -258,10 +256,14 @@ class MetaTrainer:
             FileExistsError: If the run directory holds another run, and `resume` is false.
             DifferentRunError: If it is to be resumed as another meta-training than the one that was begun.
             RunInUseError: If another process meta-trains in the run directory.
-            ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
+            ValueError: If a number is less than 1; or if the run is to be resumed and is not given, is damaged, or does
+                not fit the rule.
         """
         import pandas as pd
 
+        for name, number in {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}.items():
+            if number < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {number}")
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         hooks = Callbacks(callbacks, self._phi)
