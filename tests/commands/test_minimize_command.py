@@ -1,5 +1,6 @@
 """learned-optimizer minimize, from its arguments to its exit status."""
 
+import functools
 import json
 import re
 import signal
@@ -57,16 +58,9 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, defined_once):
+def call(run_here):
     """The exit status and the output of the command."""
-
-    def with_arguments(*arguments):
-        monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
-        with pytest.raises(SystemExit) as end, defined_once():
-            module.command()
-        return end.value.code or 0, capsys.readouterr()
-
-    return with_arguments
+    return functools.partial(run_here, module.command, PROGRAM)
 
 
 def test_it_does_what_minimize_does_and_keeps_a_log(here, call):
