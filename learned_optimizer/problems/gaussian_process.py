@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -99,8 +100,8 @@ class GaussianProcess(Problem):
     ) -> None:
         sizes = {"num_dimensions": num_dimensions, "num_features": num_features, "horizon": horizon}
         for name, size in sizes.items():
-            if size != int(size) or size < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {size}")
+            if not isinstance(size, numbers.Real) or size % 1 or size < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {size!r}")
         kernels = (kernel,) if isinstance(kernel, str) else tuple(kernel)
         if not kernels or any(each not in KERNELS for each in kernels):
             raise ValueError(f"`kernel` must be one of {KERNELS}, or several. Received: {kernel!r}")
