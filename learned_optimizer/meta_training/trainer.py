@@ -67,7 +67,7 @@ class MetaTrainer:
         meta_optimizer: A new Keras optimizer of φ; `Adam(0.01, global_clipnorm=1.0)` by default, and what `CMAES` needs
             with it. With `use_ema=True` the running mean of φ is validated and kept in place of φ as it is after the
             last meta-step (Polyak and Juditsky, 1992, doi:10.1137/0330046).
-        episode_length: Steps of an episode; or a `Curriculum` of lengths.
+        episode_length: Steps of an episode; or several lengths, one after the other; see `Curriculum`.
         episodes: Size of a meta-batch: its episodes are averaged in the meta-loss.
         validation_episodes: Number of episodes that φ is validated on, for each validation problem.
         monitor: Criterion of the best φ: `"val_loss"`, the mean over the validation episodes,
@@ -93,7 +93,7 @@ class MetaTrainer:
         estimator: Estimator | None = None,
         objective: Objective | None = None,
         meta_optimizer: keras.optimizers.Optimizer | None = None,
-        episode_length: int | Curriculum = 100,
+        episode_length: int | Sequence[int] | Curriculum = 100,
         episodes: int = 4,
         validation_episodes: int = 8,
         monitor: str = "val_loss",

@@ -96,6 +96,7 @@ def test_minibatches_are_examples_drawn_with_replacement(seed):
     "arguments",
     [
         {"hidden_sizes": (0,)},
+        {"hidden_sizes": 20},
         {"activation": "step"},
         {"batch_size": 0},
         {"initialization": "zeros"},
