@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import logging
 import math
+import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ def minimize(
     Source: Chen et al. (2017), "Learning to learn without gradient descent by gradient descent", arXiv:1611.03824.
     """
     for name, number in {"num_evaluations": num_evaluations, "parallel": parallel}.items():
-        if isinstance(number, bool) or number != int(number) or number < 1:
+        if isinstance(number, bool) or not isinstance(number, numbers.Real) or number % 1 or number < 1:
             raise ValueError(f"`{name}` must be a positive integer. Received: {number!r}")
     optimizer = BlackBoxOptimizer(space, preset, seed=seed, evaluations=evaluations, num_evaluations=num_evaluations)
     progress = keras.utils.Progbar(num_evaluations, verbose=verbose, stateful_metrics=["best"])

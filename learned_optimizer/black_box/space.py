@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,9 +86,9 @@ class Integer(Dimension):
     log: bool = False
 
     def __post_init__(self) -> None:
+        _check_bounds(self)
         if any(isinstance(end, bool) or end != int(end) for end in (self.low, self.high)):
             raise ValueError(f"The bounds of an Integer must be integers. Received: {self}")
-        _check_bounds(self)
 
     def value(self, place: float) -> int:
         """The value at a place in [0, 1]."""
@@ -95,7 +96,7 @@ class Integer(Dimension):
 
     def place(self, value: Any) -> float:
         """The place of a value; see `Dimension.place`."""
-        if value != int(value) or not self.low <= value <= self.high:
+        if not self.low <= value <= self.high or value != int(value):
             raise ValueError(f"expected an integer from {self.low} to {self.high}")
         return self._wide().place(value)
 
@@ -180,11 +181,14 @@ def _as_dimension(name: str, dimension: Any) -> Dimension:
         return dimension
     if isinstance(dimension, tuple) and len(dimension) == 2:
         return Float(*dimension)
-    raise ValueError(f"{name!r} must be a Float, an Integer, a Choice, or a pair of numbers. Received: {dimension!r}")
+    raise ValueError(
+        f"{name!r} must be a Float, an Integer, a Choice, or a tuple of two numbers. Received: {dimension!r}"
+    )
 
 
 def _check_bounds(dimension: Float | Integer) -> None:
-    if not (math.isfinite(dimension.low) and math.isfinite(dimension.high) and dimension.low < dimension.high):
-        raise ValueError(f"The bounds must be finite, and the lower must come first. Received: {dimension}")
+    ends = dimension.low, dimension.high
+    if not all(isinstance(end, numbers.Real) and math.isfinite(end) for end in ends) or not ends[0] < ends[1]:
+        raise ValueError(f"The bounds must be finite numbers, and the lower must come first. Received: {dimension}")
     if dimension.log and not dimension.low > 0:
         raise ValueError(f"With log=True the bounds must be positive. Received: {dimension}")

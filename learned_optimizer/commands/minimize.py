@@ -38,6 +38,8 @@ PAGE = HelpPage(
 )
 # Flags that a search is begun with, and that a resumed one takes over. More evaluations may be asked for then.
 KEPT = ("command", "float", "int", "choice", "preset", "seed", "num_evaluations")
+# Of what a log says of its beginning, the lists of texts and the integers; all else are texts.
+LISTS, INTEGERS = ("float", "int", "choice"), ("seed", "num_evaluations")
 
 
 def define_flags() -> None:
@@ -150,6 +152,7 @@ def _begun(values: flags.FlagValues, names: list[str], log: Any) -> dict[str, An
                 f"{values.log} holds evaluations already. Add --resume to go on from them, or name another by --log."
             )
         return given
+    _check_begun(log)
     present = {name for name in KEPT if values[name].present} | ({"function"} if names else set())
     for name in present - {"num_evaluations"}:
         if given[name] != log.begun_with[name]:
@@ -157,6 +160,22 @@ def _begun(values: flags.FlagValues, names: list[str], log: Any) -> dict[str, An
             raise CommandError(f"{label}={given[name]} contradicts {log.path}, which has {log.begun_with[name]}.")
     more = {"num_evaluations": given["num_evaluations"]} if "num_evaluations" in present else {}
     return {**log.begun_with, **more}
+
+
+def _check_begun(log: Any) -> None:
+    """Refuses a log whose first line does not say what a search can be begun with."""
+    for name in ("function", *KEPT):
+        value = log.begun_with.get(name)
+        if name in INTEGERS:
+            fits = type(value) is int
+        elif name in LISTS:
+            fits = value is None or (isinstance(value, list) and all(isinstance(part, str) for part in value))
+        else:
+            fits = isinstance(value, str) or (value is None and name != "preset")
+        if not fits:
+            raise CommandError(f"{log.path} is damaged: the {name} in its first line is none. Received: {value!r:.80}")
+    if (log.begun_with["function"] is None) == (log.begun_with["command"] is None):
+        raise CommandError(f"{log.path} is damaged: its first line must have either a function or a command.")
 
 
 def _say(evaluations: list[Evaluation], number: int) -> None:

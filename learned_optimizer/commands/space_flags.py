@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -53,10 +55,10 @@ def _is_log(text: str) -> bool:
 
 
 def _option(text: str) -> str | int | float:
-    """A number where the text is one, as in --choice=batch_size:32,64; the text otherwise."""
+    """A number where the text is a finite one, as in --choice=batch_size:32,64; the text otherwise."""
     for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            number = kind(text)
+            # JSON, in which a log is written, has no others.
+            return number if math.isfinite(number) else text
     return text

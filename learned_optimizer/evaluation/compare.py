@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -126,9 +127,14 @@ def compare(
             of use of the known one, too: who saves it, and passes it as `known`, goes on to the same outcome.
 
     Raises:
-        ValueError: If two optimizers have one label, one has none, or one has more φ than there are test episodes.
+        ValueError: If two optimizers have one label, one has none, or one has more φ than there are test episodes; or
+            if a number is less than 1, or there is no such objective.
         PresetError: If a name is neither a baseline's nor a preset's.
     """
+    numbers = {"num_steps": num_steps, "tuning_episodes": tuning_episodes, "test_episodes": test_episodes}
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {number}")
     contestants = contestants_of(optimizers)
     _check_episodes(contestants, test_episodes)
     test_problem = test_problem or problem
@@ -143,20 +149,9 @@ def compare(
         if baseline and baseline.first_decades:
             if comparison.search_of(baseline) is None:
                 runners = contestant.runners(problem)
-
-                def run(rate: float, part: float, tuning: Episodes = runners[0]) -> np.ndarray:
-                    return tuning.run(tuning_seeds, max(1, round(part * num_steps)), rate, measured=False)
-
-                def tell(rate: float, value: float, title: str = label, count: int = finished) -> None:
-                    report(f"{title}: {objective} loss {value:.4g} at rate {rate:g}", comparison, count)
-
-                search = comparison.unfinished.setdefault(label, Unfinished(contestant.definition))
-                found = tune(run, *baseline.first_decades, objective, rungs, search.measured, tell)
-                del comparison.unfinished[label]
-                found = dataclasses.replace(found, definition=contestant.definition)
-                comparison.tuned[baseline.label_at(found.learning_rate)] = found
-                line = f"{label}: {len(found.tried)} rates tried, the best is {found.learning_rate:g}"
-                report(line, comparison, finished)
+                run = functools.partial(_curves_at, runners[0], tuning_seeds, num_steps)
+                say = functools.partial(_say, report, comparison, finished)
+                _search_rate(comparison, contestant, run, objective, rungs, say)
             label = comparison.search_of(baseline) or label
             learning_rate = comparison.tuned[label].learning_rate
         before = comparison.records.get(label)
@@ -171,6 +166,38 @@ def compare(
         comparison.move_to_end(label)
         report(line, comparison, finished + 1)
     return comparison
+
+
+def _say(report: Callable[[str, Comparison, int], None], comparison: Comparison, finished: int, line: str) -> None:
+    report(line, comparison, finished)
+
+
+def _curves_at(runner: Episodes, seeds: Sequence[Tensor], num_steps: int, rate: float, part: float) -> np.ndarray:
+    """The loss curves of a rate over a part of the steps."""
+    return runner.run(seeds, max(1, round(part * num_steps)), rate, measured=False)
+
+
+def _search_rate(
+    comparison: Comparison,
+    contestant: Contestant,
+    run: Callable[[float, float], np.ndarray],
+    objective: str,
+    rungs: int,
+    say: Callable[[str], None],
+) -> None:
+    """Searches the rate of a tuned baseline, or goes on with the search, and takes it into the comparison."""
+    baseline, label = contestant.baseline, contestant.label
+    assert baseline and baseline.first_decades
+    search = comparison.unfinished.setdefault(label, Unfinished(contestant.definition))
+
+    def tell(rate: float, value: float) -> None:
+        say(f"{label}: {objective} loss {value:.4g} at rate {rate:g}")
+
+    found = tune(run, *baseline.first_decades, objective, rungs, search.measured, tell)
+    del comparison.unfinished[label]
+    found = dataclasses.replace(found, definition=contestant.definition)
+    comparison.tuned[baseline.label_at(found.learning_rate)] = found
+    say(f"{label}: {len(found.tried)} rates tried, the best is {found.learning_rate:g}")
 
 
 def _of_use(

@@ -62,7 +62,17 @@ class Episodes:
     def run(
         self, seeds: Sequence[Tensor], num_steps: int, learning_rate: float | None = None, measured: bool = True
     ) -> np.ndarray:
-        """f(θ_0), …, f(θ_{num_steps − 1}) for each seed, `[seeds, num_steps]`; and `metrics`, if measured."""
+        """Runs an episode for each seed.
+
+        Args:
+            seeds: The seeds of the episodes, `[2]` each.
+            num_steps: Steps of an episode.
+            learning_rate: The rate; None for the optimizer's own. One that has a schedule keeps it.
+            measured: Whether `metrics` are measured, too.
+
+        Returns:
+            f(θ_0), …, f(θ_{num_steps − 1}) of each, `[seeds, num_steps]`.
+        """
         if learning_rate is None and self._rate is not None:
             learning_rate = float(backend.to_numpy(self._rate))
         rate = 0.0 if learning_rate is None else learning_rate

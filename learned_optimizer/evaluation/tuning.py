@@ -84,7 +84,14 @@ def tune(
 
     Returns:
         The best rate. One whose loss is not finite in some episode is never the best.
+
+    Raises:
+        ValueError: If there is no such objective, or no rung.
     """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"`objective` must be one of {tuple(OBJECTIVES)}. Received: {objective!r}")
+    if rungs < 1:
+        raise ValueError(f"`rungs` must be at least 1. Received: {rungs}")
     first, last = low * RATES_PER_DECADE, high * RATES_PER_DECADE
     widest = range(first - MAX_DECADES * RATES_PER_DECADE, last + MAX_DECADES * RATES_PER_DECADE + 1)
     tried: dict[int, float] = {}

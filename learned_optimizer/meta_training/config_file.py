@@ -31,7 +31,7 @@ from typing import Any
 from learned_optimizer.extensions import failure
 from learned_optimizer.files import check_file
 from learned_optimizer.meta_training.configuration import SETTINGS, TRAINER_SETTINGS, Configuration
-from learned_optimizer.meta_training.curriculum import Curriculum
+from learned_optimizer.meta_training.curriculum import Curriculum, as_curriculum
 from learned_optimizer.meta_training.trainer import MetaTrainer
 from learned_optimizer.presets.library import load
 from learned_optimizer.problems.data import DatasetUnavailableError
@@ -43,6 +43,7 @@ ARGUMENTS = tuple(name for name in inspect.signature(MetaTrainer).parameters if 
 # Bytes of a configuration file, which a person writes.
 LARGEST_FILE = 2**20
 POSITIVE = ("episodes", "epochs", "rounds_per_epoch")
+TEXTS = ("initial_preset", "description")
 
 
 class ConfigFileError(ValueError):
@@ -95,7 +96,7 @@ def from_file(path: str | Path, source: str | None = None) -> Configuration:
 
 def _settings(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among the values at the top of a file."""
-    plain = {
+    plain: dict[str, Any] = {
         name: value
         for name, value in values.items()
         if isinstance(value, int | float | str | list | tuple | Curriculum) and name.islower()
@@ -107,6 +108,15 @@ def _settings(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
             )
         if name in POSITIVE and not (isinstance(value, int) and value > 0):
             raise ConfigFileError(f"{path}: `{name}` must be a positive integer. Received: {value!r}")
+        if name in TEXTS and not isinstance(value, str):
+            raise ConfigFileError(f"{path}: `{name}` must be a text. Received: {value!r}")
+        if name == "seed" and not (isinstance(value, int) and value >= 0):
+            raise ConfigFileError(f"{path}: `{name}` must be an integer, at least 0. Received: {value!r}")
+        if name == "episode_length":
+            try:
+                as_curriculum(value)
+            except ValueError as error:
+                raise ConfigFileError(f"{path}: {error}") from error
     return plain
 
 

@@ -85,6 +85,10 @@ def from_names(problem: str = "digits", rule: str | None = None, learning_rate: 
         problem: Name of the problem; see `make_problems`.
         rule: Name of the rule; see `rule_class`. The paper's LSTM if none is given.
         learning_rate: Initial learning rate of Adam on φ; 0.01 if none is given.
+
+    Returns:
+        The configuration, whose `trainer` raises ValueError if there is no such problem or rule, or if both a rule and
+        an `initial_preset` are given.
     """
 
     def arguments(settings: Mapping[str, Any], data_dir: str | None) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 class Curriculum:
     """Several lengths of episodes, one after the other (Chen et al., 2020, arXiv:2010.09089).
@@ -15,12 +17,12 @@ class Curriculum:
         patience: Epochs without a better `monitor` until the next length.
 
     Raises:
-        ValueError: If there is no length, or a number is less than 1.
+        ValueError: If there is no length, or a number is no positive integer.
     """
 
     def __init__(self, lengths: Sequence[int], patience: int = 5) -> None:
-        if min(lengths, default=0) < 1:
-            raise ValueError(f"`lengths` must be positive integers. Received: {list(lengths)}")
+        if not _are_lengths(lengths):
+            raise ValueError(f"`lengths` must be positive integers. Received: {lengths!r}")
         if patience < 1:
             raise ValueError(f"`patience` must be at least 1. Received: {patience}")
         self.lengths = [int(length) for length in lengths]
@@ -47,11 +49,19 @@ def as_curriculum(episode_length: int | Sequence[int] | Curriculum) -> Curriculu
     """The curriculum that a length, or several, stand for.
 
     Raises:
-        ValueError: If there is no length, or one is less than 1.
+        ValueError: If there is no length, or one is no positive integer.
     """
     if isinstance(episode_length, Curriculum):
         return episode_length
-    lengths = [episode_length] if isinstance(episode_length, int) else list(episode_length)
-    if min(lengths, default=0) < 1:
-        raise ValueError(f"`episode_length` must be at least 1. Received: {episode_length}")
+    lengths = [episode_length] if isinstance(episode_length, int | np.integer) else episode_length
+    if not _are_lengths(lengths):
+        raise ValueError(
+            f"`episode_length` must be a positive integer, several, or a Curriculum. Received: {episode_length!r}"
+        )
     return Curriculum(lengths)
+
+
+def _are_lengths(values: Any) -> bool:
+    """Whether a value is a list of one positive integer or more."""
+    listed = isinstance(values, Sequence) and len(values) > 0
+    return listed and all(isinstance(value, int | np.integer) and value >= 1 for value in values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from learned_optimizer.rules.registry import serialize
 
 
 def describe(value: Any) -> Any:
-    """A value as JSON can hold it: plain values as they are, objects by their class and configuration.
+    """A value as JSON can hold it: plain values as they are, objects by their class and configuration or fields.
 
     A problem is described by the arguments of its constructor, a model by its configuration, a preset by its rule and
     the SHA-256 of its φ, an array by its shape and type, a function by its name.
@@ -51,6 +52,9 @@ def describe(value: Any) -> Any:
         return {"class": type(value).__name__, "weights": shapes, "config": _config(value)}
     if hasattr(value, "get_config") and not isinstance(value, type):
         return {"class": type(value).__name__, "config": _config(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"class": type(value).__name__, "config": describe(fields)}
     return {"class": getattr(value, "__qualname__", type(value).__qualname__)}
 
 

@@ -42,7 +42,7 @@ class Objective(abc.ABC):
 
     @property
     def measure(self) -> str:
-        """What of each step of an unroll it is made of: one of `learned_optimizer.unroll.MEASURES`."""
+        """The measure of each step that the meta-loss is made of: one of `learned_optimizer.unroll.MEASURES`."""
         return VALIDATION if self.validation else LOSS
 
     def of_measured(self, measured: Tensor, initial_loss: Tensor) -> Tensor:

@@ -12,7 +12,12 @@ FINAL_FRACTION = 0.03
 
 
 def cosine(learning_rate: float, meta_steps: int) -> keras.optimizers.schedules.CosineDecay:
-    """A rate that falls along half a cosine to 3 % over all meta-steps, and stays there."""
+    """A rate that falls along half a cosine to 3 % over all meta-steps, and stays there.
+
+    Args:
+        learning_rate: Initial learning rate.
+        meta_steps: Number of all meta-steps.
+    """
     return keras.optimizers.schedules.CosineDecay(learning_rate, meta_steps, alpha=FINAL_FRACTION)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,7 +67,7 @@ class MetaTrainer:
         meta_optimizer: A new Keras optimizer of φ; `Adam(0.01, global_clipnorm=1.0)` by default, and what `CMAES` needs
             with it. With `use_ema=True` the running mean of φ is validated and kept in place of φ as it is after the
             last meta-step (Polyak and Juditsky, 1992, doi:10.1137/0330046).
-        episode_length: Steps of an episode; or a `Curriculum` of lengths.
+        episode_length: Steps of an episode; or several lengths, one after the other; see `Curriculum`.
         episodes: Size of a meta-batch: its episodes are averaged in the meta-loss.
         validation_episodes: Number of episodes that φ is validated on, for each validation problem.
         monitor: Criterion of the best φ: `"val_loss"`, the mean over the validation episodes,
@@ -94,7 +93,7 @@ class MetaTrainer:
         estimator: Estimator | None = None,
         objective: Objective | None = None,
         meta_optimizer: keras.optimizers.Optimizer | None = None,
-        episode_length: int | Curriculum = 100,
+        episode_length: int | Sequence[int] | Curriculum = 100,
         episodes: int = 4,
         validation_episodes: int = 8,
         monitor: str = "val_loss",
@@ -194,8 +193,7 @@ class MetaTrainer:
 
     def get_config(self) -> dict[str, Any]:
         """The meta-training as config.json has it: problems, rule, groups, and all other arguments."""
-        same = all(map(operator.is_, self.problems, self.validation_problems))
-        same = same and len(self.problems) == len(self.validation_problems)
+        same = [*map(id, self.problems)] == [*map(id, self.validation_problems)]
         return {
             "problem": describe(self.problems),
             "validation_problem": None if same else describe(self.validation_problems),
@@ -258,10 +256,14 @@ class MetaTrainer:
             FileExistsError: If the run directory holds another run, and `resume` is false.
             DifferentRunError: If it is to be resumed as another meta-training than the one that was begun.
             RunInUseError: If another process meta-trains in the run directory.
-            ValueError: If it is to be resumed and is not given, is damaged, or does not fit the rule.
+            ValueError: If a number is less than 1; or if the run is to be resumed and is not given, is damaged, or does
+                not fit the rule.
         """
         import pandas as pd
 
+        for name, number in {"epochs": epochs, "rounds_per_epoch": rounds_per_epoch}.items():
+            if number < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {number}")
         if resume and run_directory is None:
             raise ValueError("`resume` needs the `run_directory` of the run to go on with.")
         hooks = Callbacks(callbacks, self._phi)

@@ -187,8 +187,7 @@ class MLPClassifier(ImageClassifier):
         activation: str = "sigmoid",
         **options: Any,
     ) -> None:
-        if any(size < 1 for size in hidden_sizes):
-            raise ValueError(f"`hidden_sizes` must be positive. Received: {tuple(hidden_sizes)}")
+        _check_sizes("hidden_sizes", hidden_sizes)
         super().__init__(data, activation, **options)
         self.layer_sizes = (math.prod(self.images.shape[1:]), *hidden_sizes, self.num_classes)
         self._check_memory(sum(self.layer_sizes))
@@ -249,9 +248,10 @@ class ConvClassifier(ImageClassifier):
         batch_normalization: bool = True,
         **options: Any,
     ) -> None:
-        for name, values in (("channels", channels), ("kernel_size", [kernel_size]), ("hidden_sizes", hidden_sizes)):
-            if any(value < 1 for value in values):
-                raise ValueError(f"`{name}` must be positive. Received: {tuple(values)}")
+        _check_sizes("channels", channels)
+        _check_sizes("hidden_sizes", hidden_sizes)
+        if kernel_size < 1:
+            raise ValueError(f"`kernel_size` must be at least 1. Received: {kernel_size}")
         super().__init__(data, activation, **options)
         self.channels = tuple(channels)
         self.kernel_size = kernel_size
@@ -306,6 +306,12 @@ class ConvClassifier(ImageClassifier):
             offset = parameters[f"{layer}/offset"]
             x = ops.batch_normalization(x, mean, variance, -1, offset, epsilon=BATCH_NORMALIZATION_EPSILON)
         return self.activation(x)
+
+
+def _check_sizes(name: str, sizes: Sequence[int]) -> None:
+    """Refuses sizes of layers that are no positive integers, or a single one."""
+    if not isinstance(sizes, Sequence) or not all(isinstance(size, int | np.integer) and size >= 1 for size in sizes):
+        raise ValueError(f"`{name}` must be positive integers, one for each layer: (20,) for one. Received: {sizes!r}")
 
 
 def _downscaled(images: np.ndarray, factor: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -99,8 +100,8 @@ class GaussianProcess(Problem):
     ) -> None:
         sizes = {"num_dimensions": num_dimensions, "num_features": num_features, "horizon": horizon}
         for name, size in sizes.items():
-            if size != int(size) or size < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {size}")
+            if not isinstance(size, numbers.Real) or size % 1 or size < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {size!r}")
         kernels = (kernel,) if isinstance(kernel, str) else tuple(kernel)
         if not kernels or any(each not in KERNELS for each in kernels):
             raise ValueError(f"`kernel` must be one of {KERNELS}, or several. Received: {kernel!r}")
@@ -180,7 +181,12 @@ class GaussianProcess(Problem):
         return state.improvement if self.sampling == "conditional" else None
 
     def _draw_value(self, x: Tensor, state: Visited, batch: Tensor) -> tuple[Tensor, Visited]:
-        """A value from its distribution given those before: y = lᵀL⁻¹y + λε, with l = L⁻¹k, λ² = k(x, x) − lᵀl."""
+        """A value from its distribution given those before, and what is known then.
+
+        The value is lᵀ(L⁻¹y) + λε with l = L⁻¹k and λ² = 1 − lᵀl + noise² + JITTER. Here y are the values before, L Lᵀ
+        is their covariance, and k their covariances with the new value. The new row of L⁻¹ is (−lᵀL⁻¹, 1) / λ, and the
+        new entry of L⁻¹y is ε.
+        """
         number = ops.arange(self.horizon)
         known, new = number < ops.cast(state.count, "int32"), ops.equal(number, ops.cast(state.count, "int32"))
         known, new = ops.cast(known, x.dtype), ops.cast(new, x.dtype)

@@ -26,7 +26,7 @@ def read_data(data: Any, memory_limit: int, name: str) -> Nest:
         ValueError: If the data do not fit the limit or the form, or hold values that are NaN or infinite.
     """
     if hasattr(data, "element_spec"):
-        data = _read_pipeline(data, memory_limit)
+        data = _read_pipeline(data, memory_limit, name)
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise ValueError(
             f"`{name}` must be (x, y) or (x, y, sample_weight), or a tf.data.Dataset of such tuples. "
@@ -37,32 +37,37 @@ def read_data(data: Any, memory_limit: int, name: str) -> Nest:
     lengths = {array.shape[0] if array.ndim else None for array in arrays}
     if len(lengths) != 1 or lengths & {None, 0}:
         raise ValueError(
-            f"All arrays of `{name}` must have the same number of examples, at least 1. Received: {lengths}"
+            f"All arrays of `{name}` must have the same number of examples, at least 1. Received: "
+            f"{', '.join(f'{place} of shape {array.shape}' for place, array in _named_arrays(data))}"
         )
-    if sum(array.nbytes for array in arrays) > memory_limit:
-        raise ValueError(f"The data take more than `memory_limit`={memory_limit:,} bytes. Pass a part, or raise it.")
+    if (size := sum(array.nbytes for array in arrays)) > memory_limit:
+        raise ValueError(
+            f"`{name}` must take at most `memory_limit`={memory_limit:,} bytes. Pass a part of it, or raise the limit. "
+            f"Received: {size:,} bytes"
+        )
     _check_finite(data, name)
     return keras.tree.map_structure(ops.convert_to_tensor, data)
 
 
-def _read_pipeline(dataset: Any, memory_limit: int) -> Nest:
+def _read_pipeline(dataset: Any, memory_limit: int, name: str) -> Nest:
     batches, size = [], 0
     for element in dataset:
         batches.append(keras.tree.map_structure(np.asarray, element))
         size += sum(array.nbytes for array in keras.tree.flatten(batches[-1]))
         if size > memory_limit:
             raise ValueError(
-                f"The data set takes more than `memory_limit`={memory_limit:,} bytes, or has no end. Pass a part "
-                "of it, such as dataset.take(1000), or raise the limit."
+                f"`{name}` must take at most `memory_limit`={memory_limit:,} bytes, and have an end. Pass a part of "
+                f"it, such as dataset.take(1000), or raise the limit. Received: {size:,} bytes in the first "
+                f"{len(batches):,} elements"
             )
     if not batches:
-        raise ValueError("The data set is empty.")
+        raise ValueError(f"`{name}` must give a minibatch or more. Received: a data set that is empty")
     try:
         return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
     except ValueError as error:
         raise ValueError(
-            "The data set must give batches of examples of one shape, as `model.fit` takes them: call "
-            f"dataset.batch(…). Received elements {dataset.element_spec}"
+            f"`{name}` must give batches of examples of one shape, as `model.fit` takes them: call dataset.batch(…). "
+            f"Received: elements {dataset.element_spec}"
         ) from error
 
 

@@ -129,7 +129,11 @@ class _FunctionLoss(keras.losses.Loss):
 
 
 def as_loss(loss: Any) -> keras.losses.Loss:
-    """The Keras loss that a loss, its name, or a function of (y_true, y_pred) stands for."""
+    """The Keras loss that a loss, its name, or a function of (y_true, y_pred) stands for.
+
+    Raises:
+        ValueError: If it is several losses, or Keras knows none of that name.
+    """
     if isinstance(loss, dict | list | tuple):
         raise ValueError(f"Each output has one loss at most. Received for one output: {loss!r}")
     loss = keras.losses.get(loss)
@@ -148,6 +152,9 @@ def make_loss(model: keras.Model, loss: Any, loss_weights: Any, outputs: Callabl
     Returns:
         `OutputLosses` if there are several outputs or factors. Else the loss itself; a function that is passed as
         `loss` and is not Keras's own is given all outputs at once.
+
+    Raises:
+        ValueError: If there is no loss, or losses and factors are not those of the outputs.
     """
     compiled = loss is None
     if compiled:

@@ -41,7 +41,7 @@ class KerasProblem(Problem):
         reinitialize: Whether each episode draws θ_0 anew from the initializers of the layers; variables whose layer
             names no initializer, and all variables if this is false, start from the model's present values.
         training: Whether layers such as dropout behave as in training.
-        memory_limit: The bytes that the data may take.
+        memory_limit: The bytes that the data may take, and validation and test data each; 2 GiB by default.
         validation_data: Data in the form of `data`, for the validation meta-loss.
         test_data: Data in the form of `data`, on all of which an episode's end is measured, without dropout and the
             like.

@@ -17,11 +17,11 @@ from learned_optimizer.problems.memory import check_memory
 from learned_optimizer.problems.pictures import STYLES, load_picture, photograph, resized
 from learned_optimizer.problems.style_transfer import StyleTransfer
 
-# Of the photograph's shorter side, which a content image's side is drawn from.
+# The smallest side of a content image, as a part of the photograph's shorter side.
 SMALLEST_CROP = 0.3
-# What θ_0 is drawn around.
+# The means of θ_0.
 STARTS = ("noise", "content")
-# Numbers for each pixel, with those that a style and a content are made from.
+# The numbers that a pixel takes in memory, about: the activations of the image, of its style and of its content.
 FEATURES = 100
 
 

@@ -65,13 +65,13 @@ class RandomScaling(Problem):
         # Drawn independently of θ_0, which comes from the same seed.
         seeds = backend.split_seed(backend.fold_in(seed, 1), len(parameters))
         factors = [
-            ops.exp(backend.uniform(self._factors(shape), own, -self.radius, self.radius))
+            ops.exp(backend.uniform(self._factor_shape(shape), own, -self.radius, self.radius))
             for shape, own in zip(self.parameter_shapes, seeds, strict=True)
         ]
         return [parameter / factor for parameter, factor in zip(parameters, factors, strict=True)], (factors, state)
 
-    def _factors(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the factors of a parameter."""
+    def _factor_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the factors of a parameter of that shape."""
         return () if self.scaled == "tensors" else shape
 
     def batch(self, seed: Tensor) -> Nest:
@@ -85,6 +85,18 @@ class RandomScaling(Problem):
     def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
         """f(c ⊙ θ), and the next state."""
         factors, own = state
-        scaled = [parameter * factor for parameter, factor in zip(parameters, factors, strict=True)]
-        loss, own = self.problem.loss(scaled, own, batch)
+        loss, own = self.problem.loss(self._unscaled(parameters, factors), own, batch)
         return loss, (factors, own)
+
+    def improvement(self, state: Nest) -> Tensor | None:
+        """The problem's own."""
+        return self.problem.improvement(state[1])
+
+    def test_metrics(self, parameters: Sequence[Tensor], state: Nest) -> dict[str, Tensor]:
+        """The problem's own, at c ⊙ θ."""
+        factors, own = state
+        return self.problem.test_metrics(self._unscaled(parameters, factors), own)
+
+    def _unscaled(self, parameters: Sequence[Tensor], factors: Sequence[Tensor]) -> list[Tensor]:
+        """The parameters in the problem's own coordinates, c ⊙ θ."""
+        return [parameter * factor for parameter, factor in zip(parameters, factors, strict=True)]

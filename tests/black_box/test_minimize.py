@@ -83,8 +83,13 @@ def test_the_plot_shows_values_and_the_lowest_so_far(preset):
     assert result.plot(axes) is axes
 
 
-@pytest.mark.parametrize("arguments", [{"num_evaluations": 0}, {"num_evaluations": 2.5}, {"parallel": 0}], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [{"num_evaluations": 0}, {"num_evaluations": 2.5}, {"num_evaluations": None}, {"num_evaluations": np.inf}]
+    + [{"parallel": 0}, {"parallel": "two"}],
+    ids=str,
+)
 def test_refuses_arguments_out_of_range(preset, arguments):
     (name, value), *_ = arguments.items()
-    with pytest.raises(ValueError, match=f"`{name}`.*Received: {value}"):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {value!r}"):
         minimize(bowl, SPACE, **{"num_evaluations": 3, "preset": preset} | arguments)

@@ -1,12 +1,12 @@
 """train.py and evaluate.py as a user runs them."""
 
+import functools
 import hashlib
 import json
 import os
 import re
 import shutil
 import signal
-import sys
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from process import CONFIGS, TINY, config, finish, start
 
 from learned_optimizer import LearnedOptimizer, presets
 from learned_optimizer.commands import train
-from learned_optimizer.commands.entry import run
 from learned_optimizer.rules import RNNprop
 
 LINE = re.compile(r"epoch \d/3: loss \S+, val_loss \S+, best \S+, skipped 0, \S+ s, 0:\d\d:\d\d left")
@@ -119,16 +118,9 @@ def test_convolutional_networks_with_a_rule_for_their_kernels(tmp_path):
 
 
 @pytest.fixture
-def train_here(monkeypatch, defined_once):
-    """Runs train.py in this process."""
-
-    def run_with(*arguments):
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-        with pytest.raises(SystemExit) as end, defined_once():
-            run(train.main, train.define_flags)
-        assert not end.value.code
-
-    return run_with
+def train_here(run_here):
+    """Runs train.py in this process; gives its exit status and its output."""
+    return functools.partial(run_here, train.command, "train.py")
 
 
 NOTHING_FINITE = """
@@ -149,23 +141,18 @@ def config():
 """
 
 
-def test_a_meta_training_in_which_nothing_is_finite_fails(tmp_path, monkeypatch, defined_once, capsys):
+def test_a_meta_training_in_which_nothing_is_finite_fails(tmp_path, train_here):
     (tmp_path / "nothing.py").write_text(NOTHING_FINITE)
-    flags = [f"--config={tmp_path / 'nothing.py'}", f"--run_dir={tmp_path / 'run'}"]
-    monkeypatch.setattr(sys, "argv", ["train.py", *flags])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run(train.main, train.define_flags)
-    assert end.value.code == 2
-    output = capsys.readouterr()
+    status, output = train_here(f"--config={tmp_path / 'nothing.py'}", f"--run_dir={tmp_path / 'run'}")
+    assert status == 2
     assert "no validation loss was finite in 1 epochs: nothing was learned." in output.err
     assert "Finished" not in output.out and not (tmp_path / "run" / "best").exists()
 
 
 @pytest.mark.slow
-def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
-    train_here(config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")
-    out = capsys.readouterr().out
-    assert "techniques.py: 4, 3 coordinates." in out
+def test_techniques_of_meta_training_go_together(tmp_path, train_here):
+    status, output = train_here(config("techniques"), "--seed=1", "--epochs=2", f"--run_dir={tmp_path}")
+    assert status == 0 and "techniques.py: 4, 3 coordinates." in output.out
     preset = presets.load(tmp_path)
     assert isinstance(preset.rule, RNNprop) and preset.card["description"] == "Techniques together"
     record = json.loads((tmp_path / "config.json").read_text())
@@ -177,11 +164,11 @@ def test_techniques_of_meta_training_go_together(tmp_path, train_here, capsys):
 
 
 @pytest.mark.slow
-def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, train_here, capsys):
+def test_a_problem_by_its_name_and_a_preset_to_start_from(tmp_path, train_here):
     small = ["--episode_length=20", "--episodes=1", "--learning_rate=0.02", "--epochs=1", "--rounds_per_epoch=1"]
     flags = ["--problem=quadratic", "--rule=quadratic", *small]
-    train_here(*flags, f"--run_dir={tmp_path}")
-    out = capsys.readouterr().out
+    status, (out, err) = train_here(*flags, f"--run_dir={tmp_path}")
+    assert status == 0, err
     assert "Meta-training on quadratic: 1,280 coordinates." in out and "evaluate.py --problem=quadratic" in out
     preset = presets.load(tmp_path)
     assert (

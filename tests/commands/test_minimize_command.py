@@ -1,5 +1,6 @@
 """learned-optimizer minimize, from its arguments to its exit status."""
 
+import functools
 import json
 import re
 import signal
@@ -34,6 +35,15 @@ def bowl(parameters):
 nothing = 5
 """
 SPACE = ["--float=x:-2:3", "--int=n:1:16:log", "--choice=kind:plain,broken"]
+# What a log says that a search was begun with.
+BEGUN = {
+    **dict.fromkeys(module.KEPT),
+    "function": "other.py:f",
+    "float": ["x:0:1"],
+    "preset": "black-box",
+    "seed": 0,
+    "num_evaluations": 4,
+}
 
 
 @pytest.fixture
@@ -48,16 +58,9 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, defined_once):
+def call(run_here):
     """The exit status and the output of the command."""
-
-    def with_arguments(*arguments):
-        monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
-        with pytest.raises(SystemExit) as end, defined_once():
-            module.command()
-        return end.value.code or 0, capsys.readouterr()
-
-    return with_arguments
+    return functools.partial(run_here, module.command, PROGRAM)
 
 
 def test_it_does_what_minimize_does_and_keeps_a_log(here, call):
@@ -114,6 +117,8 @@ def test_a_space_from_flags():
         "e": Choice(["relu", "gelu"]),
         "f": Choice([32, 0.5, "x"]),
     }
+    # No number that JSON, and so a log, cannot hold.
+    assert parse_space([], [], ["norm:1,inf,nan"]).dimensions == {"norm": Choice([1, "inf", "nan"])}
 
 
 @pytest.mark.parametrize(
@@ -153,10 +158,8 @@ def test_a_space_from_flags():
 )  # fmt: skip
 def test_it_refuses(arguments, message, here, call):
     (here / "wrong.py").write_text("\n1 / 0\n")
-    kept = dict.fromkeys(module.KEPT) | {"function": "other.py:f", "float": ["x:0:1"], "seed": 0, "num_evaluations": 4}
-    head = {"format": "learned_optimizer.evaluations", "format_version": 1, "begun_with": kept}
-    (here / "log.jsonl").write_text(json.dumps(head) + "\n")
-    (here / "damaged.jsonl").write_text(json.dumps(head) + '\n{"parameters": 3}\n')
+    Log.begun(here / "log.jsonl", BEGUN)
+    (here / "damaged.jsonl").write_text((here / "log.jsonl").read_text() + '{"parameters": 3}\n')
     status, output = call(*arguments)
     assert status == 2 and not output.out
     last = output.err.strip().splitlines()[-1]
@@ -164,6 +167,22 @@ def test_it_refuses(arguments, message, here, call):
     assert re.search(message, last), last
     # A search that could not begin is in nobody's way.
     assert (here / "minimize.jsonl").exists() == ("evaluations failed" in last)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"function": None}, {"command": "run {x}"}, {"function": 3}, {"float": "x:0:1"}, {"int": [1]}, {"seed": True},
+     {"preset": None}, {"num_evaluations": "40"}],
+    ids=str,
+)  # fmt: skip
+def test_a_log_that_no_search_was_begun_with_is_refused(change, here, call):
+    Log.begun(here / "log.jsonl", BEGUN | change)
+    before = (here / "log.jsonl").read_bytes()
+    status, output = call("--resume", "--log=log.jsonl")
+    assert status == 2 and output.err.startswith(f"{PROGRAM}: log.jsonl is damaged: "), output.err
+    assert output.err.count("\n") == 1 and (here / "log.jsonl").read_bytes() == before
+    Log.begun(here / "less.jsonl", {name: value for name, value in BEGUN.items() if name != "seed"})
+    assert "the seed in its first line is none" in call("--resume", "--log=less.jsonl")[1].err
 
 
 def test_a_log_is_read_as_what_it_was_or_refused(tmp_path):

@@ -1,5 +1,6 @@
 """What cannot be done is refused in one sentence, with exit status 2."""
 
+import functools
 import json
 import re
 import shlex
@@ -10,7 +11,7 @@ from absl import flags as absl_flags
 from process import CONFIGS, ROOT
 
 from learned_optimizer.commands import evaluate, minimize, report, train
-from learned_optimizer.commands.entry import run, run_on_names
+from learned_optimizer.commands.entry import run_on_names
 
 
 def check(err, script, message):
@@ -24,19 +25,12 @@ def machine(monkeypatch):
     monkeypatch.setattr("learned_optimizer.problems.memory._memory", lambda: 2**34)
 
 
-@pytest.fixture(params=["train.py", "evaluate.py"])
+SCRIPTS = {"train.py": train, "evaluate.py": evaluate}
+
+
+@pytest.fixture(params=SCRIPTS)
 def script(request):
     return request.param
-
-
-def run_here(script, code, monkeypatch, capsys, defined_once, *arguments):
-    """The output of a command in this process, which ends with that code."""
-    command = {"train.py": train, "evaluate.py": evaluate}[script]
-    monkeypatch.setattr(sys, "argv", [script, *arguments])
-    with pytest.raises(SystemExit) as end, defined_once():
-        command.command()
-    assert end.value.code == code
-    return capsys.readouterr()
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +93,12 @@ def recorded(tmp_path_factory):
         ("--run_dir={recorded}/begun/config.json", "config.json"),
     ],
 )
-def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, capsys, defined_once):
+def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, run_here):
     monkeypatch.chdir(tmp_path)
     arguments = arguments.format(recorded=recorded, quadratic=CONFIGS / "quadratic.py")
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments.split()])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run(train.main, train.define_flags)
-    assert end.value.code == 2
-    check(capsys.readouterr().err, "train.py", message)
+    status, output = run_here(train.command, "train.py", *arguments.split())
+    assert status == 2
+    check(output.err, "train.py", message)
     assert not list(tmp_path.iterdir())
 
 
@@ -120,12 +112,10 @@ def test_train_refuses(arguments, message, recorded, tmp_path, monkeypatch, caps
     ],
     ids=["flag", "optimizer", "mixture", "data"],
 )
-def test_evaluate_refuses(arguments, message, tmp_path, monkeypatch, capsys, defined_once):
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments, f"--out={tmp_path / 'out'}"])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run(evaluate.main, evaluate.define_flags)
-    assert end.value.code == 2
-    check(capsys.readouterr().err, "evaluate.py", message)
+def test_evaluate_refuses(arguments, message, tmp_path, run_here):
+    status, output = run_here(evaluate.command, "evaluate.py", *arguments, f"--out={tmp_path / 'out'}")
+    assert status == 2
+    check(output.err, "evaluate.py", message)
 
 
 @pytest.mark.parametrize(
@@ -153,19 +143,17 @@ def test_evaluate_refuses(arguments, message, tmp_path, monkeypatch, capsys, def
         ("--num_steps=1000000 --test_episodes=1000000", "The losses would need at least 3,725 GiB"),
     ],
 )
-def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, capsys, defined_once):
+def test_evaluate_refuses_problems(arguments, message, tmp_path, monkeypatch, run_here):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments.split()])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run(evaluate.main, evaluate.define_flags)
-    assert end.value.code == 2
-    check(capsys.readouterr().err, "evaluate.py", message)
+    status, output = run_here(evaluate.command, "evaluate.py", *arguments.split())
+    assert status == 2
+    check(output.err, "evaluate.py", message)
 
 
-def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatch, capsys, defined_once):
+def test_without_flags_a_command_says_what_it_needs(script, tmp_path, monkeypatch, run_here):
     monkeypatch.chdir(tmp_path)
-    out, err = run_here(script, 2, monkeypatch, capsys, defined_once)
-    assert not out
+    status, (out, err) = run_here(SCRIPTS[script].command, script)
+    assert status == 2 and not out
     lines = err.strip().splitlines()
     assert len([line for line in lines if line.startswith(f"  {script} --")]) == 3 and len(lines) == 8
     assert lines[-1] == f"{script} --help lists all flags."
@@ -206,9 +194,9 @@ def test_descriptions_of_flags_begin_with_what_they_are(command, number, defined
         assert not [flag.name for flag in own if flag.help.split()[0] in ("Of", "What", "That", "Whom", "How", "Where")]
 
 
-def test_help_documents_every_flag(script, monkeypatch, capsys, defined_once):
-    out, err = run_here(script, 0, monkeypatch, capsys, defined_once, "--help")
-    assert err == ""
+def test_help_documents_every_flag(script, run_here):
+    status, (out, err) = run_here(SCRIPTS[script].command, script, "--help")
+    assert status == 0 and err == ""
     commands = ROOT / "learned_optimizer" / "commands"
     source = (commands / script).read_text()
     if script == "evaluate.py":
@@ -218,25 +206,22 @@ def test_help_documents_every_flag(script, monkeypatch, capsys, defined_once):
     for name in names:
         assert re.search(rf"^  --(\[no\])?{name}: .*\w", out, re.MULTILINE), name
     # Examples at the top, flags under what they are for, and the exit statuses.
-    page = {"train.py": train, "evaluate.py": evaluate}[script].PAGE
+    page = SCRIPTS[script].PAGE
     order = ["usage: ", "examples:", *(f"{title}:" for title in page.groups), "exit status:"]
     places = [out.index(f"\n{title}" if title != "usage: " else title) for title in order]
     assert places == sorted(places) and max(map(len, out.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("command", [train, evaluate], ids=["train", "evaluate"])
 @pytest.mark.parametrize("number", [10**9, 10**23])
-def test_sizes_and_counts_have_a_bound(command, number, monkeypatch, capsys, defined_once):
+def test_sizes_and_counts_have_a_bound(script, number, defined_once, run_here):
     with defined_once():
-        command.define_flags()
-        by_module = absl_flags.FLAGS.flags_by_module_dict()
-        own = [flag for module, each in by_module.items() if module.startswith("learned_optimizer") for flag in each]
+        own = flags_of(SCRIPTS[script])
         names = [flag.name for flag in own if flag.flag_type() == "int" and flag.name != "seed"]
     assert len(names) >= 3
     for name in names:
-        script = f"{command.__name__.rpartition('.')[2]}.py"
-        _, err = run_here(script, 2, monkeypatch, capsys, defined_once, f"--{name}={number}")
-        check(err, script, f"flag --{name}={number}: {number} is not an integer in the range")
+        status, output = run_here(SCRIPTS[script].command, script, f"--{name}={number}")
+        assert status == 2
+        check(output.err, script, f"flag --{name}={number}: {number} is not an integer in the range")
 
 
 class ResourceExhaustedError(Exception):
@@ -246,26 +231,23 @@ class ResourceExhaustedError(Exception):
 @pytest.mark.parametrize(
     "error", [MemoryError(), ResourceExhaustedError("OOM"), RuntimeError("RESOURCE_EXHAUSTED: Out of memory")], ids=repr
 )
-def test_memory_that_is_not_enough_is_said_in_a_sentence(error, monkeypatch, capsys, defined_once):
+def test_memory_that_is_not_enough_is_said_in_a_sentence(error, run_here):
     def fail(names):
         raise error
 
-    monkeypatch.setattr(sys, "argv", ["train.py", "--epochs=1"])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run_on_names(fail, train.define_flags)
-    assert end.value.code == 2
-    check(capsys.readouterr().err, "train.py", "there is not enough memory")
+    status, output = run_here(lambda: run_on_names(fail, train.define_flags), "train.py", "--epochs=1")
+    assert status == 2
+    check(output.err, "train.py", "there is not enough memory")
 
 
-def test_a_command_that_is_stopped_says_how_to_go_on(monkeypatch, capsys, defined_once):
+def test_a_command_that_is_stopped_says_how_to_go_on(run_here):
     def stop(names):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--problem=quadratic"])
-    with pytest.raises(SystemExit) as end, defined_once():
-        run_on_names(stop, evaluate.define_flags, evaluate.PAGE)
-    assert end.value.code == 130
-    check(capsys.readouterr().err, "evaluate.py", "stopped. The same command goes on from what is in --out")
+    command = functools.partial(run_on_names, stop, evaluate.define_flags, evaluate.PAGE)
+    status, output = run_here(command, "evaluate.py", "--problem=quadratic")
+    assert status == 130
+    check(output.err, "evaluate.py", "stopped. The same command goes on from what is in --out")
 
 
 def test_other_errors_are_shown_as_they_are(monkeypatch, defined_once):

@@ -1,5 +1,6 @@
 """python -m learned_optimizer.report, from its arguments to its exit status."""
 
+import functools
 import gzip
 import json
 import os
@@ -31,16 +32,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, defined_once):
+def call(run_here):
     """The exit status and the output of the command."""
-
-    def with_arguments(*arguments):
-        monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
-        with pytest.raises(SystemExit) as end, defined_once():
-            report.command()
-        return end.value.code or 0, capsys.readouterr()
-
-    return with_arguments
+    return functools.partial(run_here, report.command, PROGRAM)
 
 
 def test_the_page_is_written_into_the_folder_or_where_it_is_asked_for(folder, tmp_path, call):

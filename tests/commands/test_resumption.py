@@ -5,14 +5,12 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
 
 from learned_optimizer import CoordinatewiseLSTM, Preset, presets
 from learned_optimizer.commands import train
-from learned_optimizer.commands.entry import run
 from learned_optimizer.meta_training import run as run_module
 from learned_optimizer.meta_training.checkpoint import to_bytes
 from learned_optimizer.meta_training.configuration import from_names
@@ -49,14 +47,13 @@ def folder(begun, tmp_path):
 
 
 @pytest.fixture
-def resume(monkeypatch, capsys, defined_once):
+def resume(run_here):
+    """The output of train.py that goes on with a folder, which ends with that code."""
+
     def call(folder, code, *flags):
-        monkeypatch.setattr(sys, "argv", ["train.py", "--resume", f"--run_dir={folder}", *flags])
-        with pytest.raises(SystemExit) as end, defined_once():
-            run(train.main, train.define_flags)
-        out, err = capsys.readouterr()
-        assert (end.value.code or 0) == code, err
-        return out, err
+        status, output = run_here(train.command, "train.py", "--resume", f"--run_dir={folder}", *flags)
+        assert status == code, output.err
+        return output
 
     return call
 

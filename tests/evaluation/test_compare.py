@@ -123,6 +123,22 @@ def test_an_optimizer_named_twice_is_refused(problem):
         compare(problem, ["sgd", "sgd"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_steps": 0}, "`num_steps` must be at least 1. Received: 0"),
+        ({"test_episodes": 0}, "`test_episodes` must be at least 1. Received: 0"),
+        ({"tuning_episodes": -1}, "`tuning_episodes` must be at least 1. Received: -1"),
+        ({"objective": "best"}, "`objective` must be one of .'final', 'mean'.. Received: 'best'"),
+        ({"rungs": 0}, "`rungs` must be at least 1. Received: 0"),
+    ],
+    ids=str,
+)
+def test_arguments_out_of_range_are_refused(problem, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compare(problem, ["sgd"], **ARGUMENTS | arguments)
+
+
 def test_an_unknown_optimizer_is_refused_with_the_names_that_exist(problem):
     with pytest.raises(PresetError, match="no preset 'sdg'.*sgd.*adam"):
         compare(problem, ["sdg"])

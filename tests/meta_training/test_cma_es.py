@@ -123,6 +123,8 @@ def test_a_resumed_search_is_an_uninterrupted_one(tmp_path):
         ({"names": []}, "`names` must hold the name of at least one array"),
         ({"names": ["a"], "sigma": 0.0}, "`sigma` must be positive. Received: 0.0"),
         ({"names": ["a"], "population": 3}, "`population` must be at least 4. Received: 3"),
+        ({"names": ["a"], "scales": {"b": 2.0}}, "`scales` must be .* of arrays in `names`. Received for 'b': 2.0"),
+        ({"names": ["a"], "scales": {"a": 0.0}}, "`scales` must be positive.*Received for 'a': 0.0"),
     ],
 )
 def test_refuses_arguments_out_of_range(arguments, message):

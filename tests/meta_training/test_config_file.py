@@ -62,6 +62,10 @@ def test_an_initial_preset_takes_the_place_of_the_rule(written):
         ("def config(sede): ...", "parameters of `config` are data_dir, .*seed.* Found: sede"),
         ("epohcs = 3\ndef config(): ...", "the settings are .*epochs.* Found: epohcs"),
         ("epochs = '3'\ndef config(): ...", "`epochs` must be a positive integer. Received: '3'"),
+        ("seed = 'x'\ndef config(): ...", "`seed` must be an integer, at least 0. Received: 'x'"),
+        ("description = 3\ndef config(): ...", "`description` must be a text. Received: 3"),
+        ("episode_length = '100'\ndef config(): ...", "`episode_length` must be a positive integer.*Received: '100'"),
+        ("episode_length = 2.5\ndef config(): ...", "`episode_length` must be a positive integer.*Received: 2.5"),
     ],
 )
 def test_refuses_files_that_are_no_configuration(text, message, written):

@@ -69,6 +69,13 @@ class TestDirectory:
         with pytest.raises(ValueError, match="`resume` needs the `run_directory`"):
             make_trainer().fit(1, 1, resume=True)
 
+    @pytest.mark.parametrize("numbers", [(0, 1), (1, 0)])
+    def test_a_run_of_no_round_is_refused_and_leaves_nothing(self, numbers, tmp_path):
+        """Its configuration could not be read again."""
+        with pytest.raises(ValueError, match="must be at least 1. Received: 0"):
+            make_trainer().fit(*numbers, run_directory=tmp_path / "run", verbose=0)
+        assert not (tmp_path / "run").exists()
+
     def test_a_damaged_checkpoint_is_refused(self, finished, tmp_path):
         whole = (finished[1] / "checkpoint.safetensors").read_bytes()
         for damaged in (b"", b"nonsense" * 100, whole[: len(whole) // 2]):

@@ -234,7 +234,8 @@ HALF = Backpropagation(3, coordinate_fraction=0.5)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"episode_length": 0}, "`episode_length` must be at least 1. Received: 0"),
+        ({"episode_length": 0}, "`episode_length` must be a positive integer, several, or a Curriculum. Received: 0"),
+        ({"episode_length": "100"}, "`episode_length` must be a positive integer.*Received: '100'"),
         ({"episodes": 0}, "`episodes`"),
         ({"episode_length": 7}, "`unroll_length` must divide `episode_length`.*unroll_length=3, episode_length=7"),
         ({"objective": "max"}, "`objective` must be an object such as Log.*Received: 'max'"),
@@ -272,6 +273,8 @@ def test_back_propagation_refuses_arguments_out_of_range(arguments, message):
 def test_a_curriculum_refuses_arguments_out_of_range():
     with pytest.raises(ValueError, match=r"`lengths` must be positive integers. Received: \[\]"):
         Curriculum([])
+    with pytest.raises(ValueError, match=r"`lengths` must be positive integers. Received: \['3'\]"):
+        Curriculum(["3"])
     with pytest.raises(ValueError, match="`patience` must be at least 1. Received: 0"):
         Curriculum([3], patience=0)
 

@@ -12,13 +12,11 @@ from learned_optimizer.problems.suites.development import ALPHABET, TASKS, _sent
 # Networks that know nothing have about the logarithm of the number of classes as their loss.
 CLASSES = {"mnist": 10, "digits": 10, "cifar10": 10, "topics": 8, "teacher": 12, "text": len(ALPHABET)}
 WITHOUT_DOWNLOAD = [name for name in TASKS if not name.startswith(("mnist", "cifar10"))]
+# Of the tasks that need a download one is always built; `make test-slow` builds all.
+QUICK = [*WITHOUT_DOWNLOAD, "mnist-cnn"]
 
 
-# Of the tasks that need a download one; `make test-slow` builds all.
-FAMILIES = [*WITHOUT_DOWNLOAD, "mnist-cnn"]
-
-
-@pytest.fixture(params=[name if name in FAMILIES else pytest.param(name, marks=pytest.mark.slow) for name in TASKS])
+@pytest.fixture(params=[name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TASKS])
 def task(request):
     if request.param not in WITHOUT_DOWNLOAD:
         request.getfixturevalue(f"{request.param.split('-')[0]}_available")

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from keras import ops
+from scipy import stats
 
 from learned_optimizer import backend
 from learned_optimizer.backend import make_seed
 from learned_optimizer.problems.families import training_families, validation_families
+from learned_optimizer.problems.families.data import Bags, Indicators, Teacher, Waves
+from learned_optimizer.problems.families.learning import gaussian_likelihood
 from learned_optimizer.problems.families.networks import Perceptron
 from learned_optimizer.problems.streams import batch, sample
 
@@ -103,6 +106,44 @@ def test_dropped_units_say_nothing():
     x = np.array([[1.0, 2.0, 3.0, 0.1, 0.29, 0.31, 0.9]], "float32")
     # Two of four units of 7 are left, each over 0.7, and a bias.
     np.testing.assert_allclose(network([kernel, bias, last, shift], x), [[2 * 7 / 0.7 + 1]], rtol=1e-6)
+
+
+def draw(source, examples=4000):
+    """Inputs and targets of many examples, in NumPy."""
+    pair = source.examples(source.sample(make_seed(1)), source.draw(make_seed(2), examples))
+    return [ops.convert_to_numpy(part) for part in pair]
+
+
+def test_a_teacher_gives_numbers_of_variance_one_from_inputs_whose_variances_fall_geometrically():
+    x, y = draw(Teacher(12, 16, 200, noise=0.0, condition=100.0))
+    np.testing.assert_allclose(x.var(axis=0), np.geomspace(1, 1 / 100, 12), rtol=0.15)
+    # Over the teacher's weights: one output alone has this variance but for its teacher's hidden units.
+    assert y.var(axis=0).mean() == pytest.approx(1, rel=0.15)
+
+
+def test_words_and_features_are_as_frequent_as_it_is_stated():
+    words, _ = draw(Bags(50, 4, 3))
+    counts = np.bincount(words.ravel(), minlength=50)
+    rank = np.arange(1, 51)
+    np.testing.assert_allclose(counts[:10] / counts.sum(), np.log1p(1 / rank[:10]) / np.log(50), rtol=0.3)
+    features, _ = draw(Indicators(20))
+    np.testing.assert_allclose(features.mean(axis=0), np.minimum(1, 2 / rank[:20]), atol=0.03)
+
+
+def test_waves_have_the_variance_of_their_process():
+    # Of so many inputs that no two places are near to each other; five standard errors of the mean of 512 squares.
+    _, values = draw(Waves(20, 6.0, features=512, noise=0.0))
+    assert values.var() == pytest.approx(1, rel=5 * np.sqrt(2 / 512))
+
+
+def test_the_likelihood_is_that_of_scipy_but_for_a_constant():
+    generator = np.random.default_rng(0)
+    y, output = generator.normal(size=(9, 1)).astype("float32"), generator.normal(size=(9, 2)).astype("float32")
+    deviation = np.exp(3 * np.tanh(output[:, 1] / 3))
+    expected = -stats.norm(output[:, 0], deviation).logpdf(y[:, 0]).mean() + 3 - np.log(2 * np.pi) / 2
+    np.testing.assert_allclose(ops.convert_to_numpy(gaussian_likelihood(y, output)), expected, rtol=1e-5)
+    far = np.array([[0.0, -100.0]], "float32")
+    assert ops.convert_to_numpy(gaussian_likelihood(np.zeros((1, 1), "float32"), far)) >= 0
 
 
 def test_pictures_are_mostly_dark():

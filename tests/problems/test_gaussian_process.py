@@ -105,6 +105,8 @@ def test_warping_keeps_the_order_of_values():
     ("arguments", "message"),
     [
         ({"num_dimensions": 0}, "`num_dimensions`.*Received: 0"),
+        ({"num_features": "many"}, "`num_features`.*Received: 'many'"),
+        ({"horizon": 2.5}, "`horizon`.*Received: 2.5"),
         ({"kernel": "linear"}, "`kernel`.*Received: 'linear'"),
         ({"length_scale": (0.5, 0.1)}, "`length_scale`.*Received"),
         ({"noise": -1.0}, "`noise`.*Received: -1"),

@@ -1,28 +1,11 @@
-"""Properties of every problem: a new problem is tested by being listed."""
+"""Properties of every problem on TensorFlow: a new problem is tested by being listed in `test_every_backend`."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_every_backend import PROBLEMS
 
 from learned_optimizer.backend import make_seed
-from learned_optimizer.problems import KerasProblem, MLPClassifier, Quadratic, RandomScaling
-
-
-def small_model():
-    generator = np.random.default_rng(0)
-    data = generator.normal(size=(30, 4)).astype("float32"), generator.integers(0, 3, 30)
-    layers = [keras.layers.Dense(5, "relu"), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
-    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, "softmax")])
-    return KerasProblem(model, data, "sparse_categorical_crossentropy", batch_size=8)
-
-
-PROBLEMS = {
-    "quadratic": lambda: Quadratic(dimension=3, functions=2),
-    "digits": lambda: MLPClassifier("digits", (3,), batch_size=8),
-    "keras": small_model,
-    "random scaling": lambda: RandomScaling(MLPClassifier("digits", (3,), batch_size=8)),
-}
 
 
 @pytest.fixture(scope="module", params=PROBLEMS.values(), ids=PROBLEMS.keys())

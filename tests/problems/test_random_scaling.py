@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learned_optimizer.problems import MLPClassifier, RandomScaling
+from learned_optimizer.problems import GaussianProcess, MLPClassifier, RandomScaling
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,22 @@ def test_the_loss_is_that_of_the_problem_at_the_scaled_point(problem, seed):
     batch = scaled.batch(seed)
     loss, _ = scaled.loss(parameters, (factors, state), batch)
     np.testing.assert_allclose(loss, problem.loss(original, state, batch)[0], rtol=1e-5)
+
+
+def test_what_else_is_known_of_an_episode_is_the_problems_own(problem, seed):
+    class Measured(MLPClassifier):
+        def test_metrics(self, parameters, state):
+            return {"test_sum": tf.reduce_sum(self.flatten(parameters))}
+
+    measured = Measured("digits", (3,))
+    (found,) = RandomScaling(measured).test_metrics(*RandomScaling(measured).sample(seed)).values()
+    np.testing.assert_allclose(found, np.sum(measured.flatten(measured.sample(seed)[0])), rtol=1e-4)
+    assert RandomScaling(problem).test_metrics(*RandomScaling(problem).sample(seed)) == {}
+    values = RandomScaling(GaussianProcess(2, sampling="conditional", horizon=3))
+    parameters, state = values.sample(seed)
+    for _ in range(2):
+        _, state = values.loss(parameters, state, values.batch(seed))
+    assert values.improvement(state) == state[1].improvement > 0
 
 
 def test_a_tensor_has_one_factor(problem, seed):

@@ -47,7 +47,7 @@ class RandomSearch(BlackBoxBaseline):
 
 
 class Sobol(BlackBoxBaseline):
-    """Points of a scrambled Sobol sequence, from SciPy."""
+    """The first 1,024 points of a scrambled Sobol sequence, from SciPy."""
 
     def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)

@@ -23,6 +23,12 @@ def function(seed: int) -> tuple[Callable[[Parameters], float], float]:
 
     It starts from a place and with a velocity that depend on the seed, falls, and is pushed away from each repeller by
     its strength over the squared distance, softened at 0.1. The control is the places and strengths of the repellers.
+
+    Args:
+        seed: Integer seed.
+
+    Returns:
+        The function of the parameters of `SPACE`, at most 100; and NaN, since nobody knows its minimum.
     """
     generator = np.random.default_rng(seed)
     start, target = generator.uniform(-0.8, 0.8, (2, 2))

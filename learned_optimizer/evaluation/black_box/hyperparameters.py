@@ -41,6 +41,13 @@ def function(name: str, seed: int) -> tuple[Callable[[Parameters], float], float
     """The cross-entropy of a model in cross-validation, on folds that depend on the seed.
 
     Support vector machines have the breast cancer data, logistic regression and forests the wine data.
+
+    Args:
+        name: One of `SPACES`.
+        seed: Integer seed.
+
+    Returns:
+        The function of the parameters of that space, in nats; and NaN, since nobody knows its minimum.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -65,7 +72,14 @@ def function(name: str, seed: int) -> tuple[Callable[[Parameters], float], float
 
 
 def network(seed: int) -> tuple[Callable[[Parameters], float], float]:
-    """The validation loss of a network with one hidden layer on digits, after five epochs of AdamW."""
+    """The validation loss of a network with one hidden layer on digits, after five epochs of AdamW.
+
+    Args:
+        seed: Integer seed for the split, the initial weights and the order of examples.
+
+    Returns:
+        The function of the parameters of `NETWORK`, in nats; and NaN, since nobody knows its minimum.
+    """
     inputs, labels = _data("network")
     order = np.random.default_rng(seed).permutation(len(inputs))
     train, test = order[: len(order) * 2 // 3], order[len(order) * 2 // 3 :]

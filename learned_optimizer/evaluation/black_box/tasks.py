@@ -16,8 +16,9 @@ from learned_optimizer.problems.gaussian_process import GaussianProcess
 from learned_optimizer.problems.streams import TEST, make_seeds
 
 Function = Callable[[Parameters], float]
-# The minimum of a function is looked for from 2 to so many points, and more in more dimensions; the best are improved.
-STARTS, IMPROVED = 11, 32
+# The minimum of a function of d dimensions is looked for among 2^(LOG_POINTS + d // 2) points, and from the best
+# `IMPROVED` of them.
+LOG_POINTS, IMPROVED = 11, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _cube(num_dimensions: int) -> Space:
 
 def _minimum(values: Callable[[np.ndarray], np.ndarray], num_dimensions: int) -> float:
     """The lowest value on the unit cube, by L-BFGS from the best of many points."""
-    points = scipy.stats.qmc.Sobol(num_dimensions, seed=0).random(2 ** (STARTS + num_dimensions // 2))
+    points = scipy.stats.qmc.Sobol(num_dimensions, seed=0).random(2 ** (LOG_POINTS + num_dimensions // 2))
     best = points[np.argsort(values(points))[:IMPROVED]]
     bounds = [(0.0, 1.0)] * num_dimensions
     return min(scipy.optimize.minimize(lambda x: values(x[None])[0], start, bounds=bounds).fun for start in best)

@@ -169,7 +169,7 @@ class Estimator(abc.ABC):
 
         Args:
             problems: The problems of meta-training.
-            groups: The parameter groups of the first of them.
+            groups: The parameter groups of one of them; each has its turn.
             objective: The meta-loss.
             episodes: Size of a meta-batch.
 
@@ -188,7 +188,6 @@ class Estimator(abc.ABC):
                 "A meta-loss on validation data needs problems that keep examples for it: give `validation_data` to a "
                 "`KerasProblem`, or `examples`, fewer than all, to a classifier of images."
             )
-
         if objective.measure == IMPROVEMENT and any(p.improvement(sample(p, seed)[1]) is None for p in problems):
             raise ValueError(
                 "The expected improvement is known to problems that draw values one by one: "

@@ -33,7 +33,7 @@ class CMAES(Estimator):
     is φ less the new mean of the candidates, so that `SGD(1.0)`, the default with this estimator, moves φ onto that
     mean.
 
-    `episodes` of the trainer is the number of candidates, and one more, times that of episodes of each.
+    The trainer's `episodes` must be a multiple of `population` + 1: those of every candidate, and of the first φ.
 
     Source: Hansen (2016), arXiv:1604.00772, by the package `cma`.
 
@@ -63,11 +63,14 @@ class CMAES(Estimator):
     ) -> None:
         super().__init__(None)
         if not names:
-            raise ValueError("`names` must hold the name of at least one array of φ. Received none.")
+            raise ValueError(f"`names` must hold the name of at least one array of φ. Received: {names!r}")
         if not sigma > 0:
             raise ValueError(f"`sigma` must be positive. Received: {sigma}")
         if population < 4:
             raise ValueError(f"`population` must be at least 4. Received: {population}")
+        for name, scale in (scales or {}).items():
+            if name not in names or not np.all(np.asarray(scale) > 0):
+                raise ValueError(f"`scales` must be positive, and of arrays in `names`. Received for {name!r}: {scale}")
         self.names = list(names)
         self.sigma = sigma
         self.population = population

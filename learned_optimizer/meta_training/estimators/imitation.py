@@ -24,8 +24,8 @@ class Imitation(Estimator):
     Source: Chen et al. (2020), arXiv:2010.09089, section 3.3.
 
     Args:
-        teacher: A rule without φ: the optimizer to imitate.
-        learning_rate: The factor on the teacher's updates.
+        teacher: A rule without φ: the optimizer to imitate; `Adam()` if none is given.
+        learning_rate: The factor on the teacher's updates; those of `Adam()` are about 1.
         unroll_length: Truncation length: the steps of an unroll; None for whole episodes.
 
     Raises:

@@ -6,7 +6,6 @@ import abc
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -35,10 +34,6 @@ class Source(abc.ABC):
     def examples(self, teacher: Nest, drawn: Nest) -> tuple[Tensor, Tensor]:
         """The inputs and targets of a minibatch."""
 
-    def get_config(self) -> dict[str, Any]:
-        """The fields."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-
 
 @dataclasses.dataclass(frozen=True)
 class Teacher(Source):
@@ -50,7 +45,8 @@ class Teacher(Source):
         outputs: Its outputs: numbers of variance 1 each, or the scores of so many classes.
         classes: Whether the largest output is the class.
         noise: The standard deviation of noise on numbers; the part of the examples whose class is drawn at random.
-        condition: The ratio of the largest to the smallest variance of inputs, which fall like a power.
+        condition: The ratio of the largest to the smallest variance of inputs, which fall geometrically. The teacher
+            sees them before they are scaled.
     """
 
     inputs: int
@@ -296,6 +292,7 @@ class Bags(Source):
         words: The number of words; the k-th is about 1/k as frequent as the first.
         length: The number of words in an example.
         classes: The number of classes.
+        noise: The part of the examples whose class is drawn at random.
     """
 
     words: int
@@ -327,7 +324,7 @@ class Indicators(Source):
     """Few of many features that are 1, the others 0; a yes or no with a probability from their weights.
 
     Args:
-        features: The number of features; the k-th is 1 in about 1/k of the examples.
+        features: The number of features; the k-th is 1 with the probability min(1, 2/k), k = 1, 2, ….
     """
 
     features: int

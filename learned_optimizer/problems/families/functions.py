@@ -17,6 +17,8 @@ from learned_optimizer.problems.families.networks import Perceptron
 class PowerLaw(Problem):
     """A quadratic function whose curvatures fall like a power, and whose minimum is seen through noise.
 
+    f_t(θ) = ½ mean_k a_k (θ_k − μ_k − noise · ε_tk)², with a_k ∝ k^−power of mean 1, and μ and ε_t from N(0, 1).
+
     Args:
         dimension: The number of coordinates.
         power: The exponent of curvatures.
@@ -42,7 +44,7 @@ class PowerLaw(Problem):
         return backend.normal((self.dimension,), seed)
 
     def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
-        """Half the mean of curvatures times squared differences."""
+        """f_t(θ); see the class."""
         curvatures = (1 + np.arange(self.dimension)) ** -self.power
         curvatures = (curvatures / curvatures.mean()).astype("float32")
         return ops.mean(curvatures * ops.square(parameters[0] - state - self.noise * batch)) / 2, state
@@ -51,7 +53,7 @@ class PowerLaw(Problem):
 class DifferentialEquation(OfNetwork):
     """A network that solves u″ = f on [−1, 1], with u = 0 at both ends (Raissi et al., 2019).
 
-    f is a random sum of waves in each episode; u″ comes from differences.
+    f is a random sum of four waves in each episode; u″ comes from differences of values `STEP` apart.
 
     Args:
         network: The network, with one input and one output.
@@ -74,7 +76,7 @@ class DifferentialEquation(OfNetwork):
         return backend.uniform((self.batch_size, 1), seed, -1.0, 1.0)
 
     def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
-        """The mean squared residual, and the squares at both ends."""
+        """The mean of (u″ − f)² over the places, and 10 times the mean of u² over both ends."""
         ends = ops.convert_to_tensor(np.array([[-1.0], [1.0]], "float32"))
         places = ops.concatenate([batch - self.STEP, batch, batch + self.STEP, ends])
         u = self.network(parameters, places)

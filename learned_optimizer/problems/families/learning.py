@@ -30,9 +30,10 @@ def logistic(y: Tensor, logit: Tensor) -> Tensor:
 
 
 def gaussian_likelihood(y: Tensor, output: Tensor) -> Tensor:
-    """−log density of a normal distribution with mean and log deviation `output`, `[examples, 2]`, kept above 0.
+    """The mean of (y − μ)² / 2σ² + log σ + 3, where μ and log σ are `output`, `[examples, 2]`; y is `[examples, 1]`.
 
-    Deviations are at least e⁻³, whose density is at most 1 / (e⁻³ √(2π)).
+    That is −log density of a normal distribution but for a constant, by which it stays above 0: log σ is bounded to
+    [−3, 3] by a hyperbolic tangent.
     """
     mean, log_deviation = output[:, :1], 3 * ops.tanh(output[:, 1:] / 3)
     return ops.mean(ops.square((y - mean) * ops.exp(-log_deviation)) / 2 + log_deviation) + 3.0
@@ -109,8 +110,8 @@ class FineTuning(Problem):
 
     Args:
         network: The network.
-        change: The size of the change to the size of the weights.
-        rank: The rank of the change of each kernel.
+        change: The standard deviation of the change to each kernel, in units of that of the kernel.
+        rank: The rank of the change of each kernel, and of the additions where there are any.
         adapters: Whether the weights stay, and each kernel has an addition A B of low rank, of which B is 0 at first
             (Hu et al., 2021, arXiv:2106.09685).
         batch_size: Examples in a minibatch.
@@ -214,7 +215,10 @@ class Variational(Problem):
         )
 
     def loss(self, parameters: Sequence[Tensor], state: Nest, batch: Nest) -> tuple[Tensor, Nest]:
-        """The squared error over 2 · 0.1, summed over a vector, and the divergence of the code from N(0, 1)."""
+        """−log density of the vectors but for a constant, and the divergence of the code from N(0, 1), both summed.
+
+        The decoder gives the mean of a vector, whose entries have the variance 0.1.
+        """
         drawn, noise = batch
         x, _ = self.source.examples(state, drawn)
         count = len(self.encoder.parameters)

@@ -144,7 +144,7 @@ class Acting(OfNetwork):
         return self.network.draw(first), self._right.sample(second)
 
     def batch(self, seed: Tensor) -> Nest:
-        """What the policy sees, and the chances of its actions."""
+        """What the policy sees, and the Gumbel noise by which its actions are drawn."""
         first, second = backend.split_seed(seed, 2)
         chance = backend.uniform((self.batch_size, self.network.sizes[-1]), second, 1e-6, 1.0)
         return self._right.draw(first, self.batch_size), -ops.log(-ops.log(chance) + 1e-9)

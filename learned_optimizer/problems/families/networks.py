@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
@@ -79,10 +79,6 @@ class Network(abc.ABC):
             for each, own in zip(self.parameters, seeds, strict=True)
         ]
 
-    def get_config(self) -> dict[str, Any]:
-        """The fields."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-
 
 @dataclasses.dataclass(frozen=True)
 class Perceptron(Network):
@@ -133,7 +129,7 @@ class Perceptron(Network):
 
 @dataclasses.dataclass(frozen=True)
 class GatedPerceptron(Network):
-    """Hidden layers of which one half of the units gates the other (Shazeer, 2020, arXiv:2002.05202)."""
+    """Hidden layers of twice `sizes`, one half of which gates the other (Shazeer, 2020, arXiv:2002.05202)."""
 
     sizes: tuple[int, ...]
 
@@ -154,7 +150,14 @@ class GatedPerceptron(Network):
 
 @dataclasses.dataclass(frozen=True)
 class ResidualPerceptron(Network):
-    """Blocks that add to a vector what two layers make of it, after layer normalisation."""
+    """Blocks that add to a vector what two layers make of it, after layer normalisation.
+
+    Args:
+        inputs: The number of inputs.
+        width: The size of the vector.
+        blocks: The number of blocks.
+        outputs: The number of outputs.
+    """
 
     inputs: int
     width: int
@@ -166,12 +169,8 @@ class ResidualPerceptron(Network):
         """The first layer, of each block the normalisation and two layers, the last normalisation and layer."""
         width = self.width
         block = [*scale_and_shift(width), *dense(width, width), *dense(width, width)]
-        return [
-            *dense(self.inputs, width),
-            *(block * self.blocks),
-            *scale_and_shift(width),
-            *dense(width, self.outputs),
-        ]
+        last = [*scale_and_shift(width), *dense(width, self.outputs)]
+        return [*dense(self.inputs, width), *(block * self.blocks), *last]
 
     def __call__(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
         """The outputs, `[examples, outputs]`."""
@@ -266,8 +265,8 @@ class Attention(Network):
     def __call__(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
         """The logits of the next word, `[examples, length, words]`, for words, `[examples, length]`."""
         remaining, heads = iter(parameters), self.heads
-        words = ops.one_hot(x, self.words)
-        x = _dense(words, remaining)
+        # The embeddings of places are added to those of words, as the bias of a layer is.
+        x = _dense(ops.one_hot(x, self.words), remaining)
         y = ops.matmul(normalized(x, next(remaining), next(remaining)), next(remaining))
         parts = (ops.reshape(part, (-1, self.length, heads, self.width // heads)) for part in ops.split(y, 3, axis=-1))
         query, key, value = (ops.transpose(part, (0, 2, 1, 3)) for part in parts)
@@ -315,7 +314,14 @@ class Embeddings(Network):
 
 @dataclasses.dataclass(frozen=True)
 class Recurrent(Network):
-    """Gated recurrent units over the steps of a sequence, and a layer on their last state (arXiv:1406.1078)."""
+    """Gated recurrent units over the steps of a sequence, and a layer on their last state (arXiv:1406.1078).
+
+    Args:
+        steps: The number of steps.
+        inputs: Numbers at each step.
+        units: The number of units.
+        outputs: The number of outputs.
+    """
 
     steps: int
     inputs: int
@@ -325,9 +331,8 @@ class Recurrent(Network):
     @property
     def parameters(self) -> Sequence[Parameter]:
         """The kernels of input and state, and their bias; the last layer."""
-        gates = [
-            Parameter((size, 3 * self.units), math.sqrt(6 / (size + self.units))) for size in (self.inputs, self.units)
-        ]
+        # Each of the three gates is drawn as a kernel of its own would be.
+        gates = [kernel(size, self.units)._replace(shape=(size, 3 * self.units)) for size in (self.inputs, self.units)]
         return [*gates, Parameter((3 * self.units,)), *dense(self.units, self.outputs)]
 
     def __call__(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -373,12 +378,11 @@ class MessagePassing(Network):
         for _ in range(self.rounds):
             heard = ops.concatenate([h, ops.roll(h, 1, axis=1), ops.roll(h, -1, axis=1)], axis=-1)
             h = h + ops.tanh(ops.matmul(heard, shared) + shared_bias)
-        outputs = ops.matmul(h, last) + last_bias
-        return ops.reshape(outputs, (-1, self.nodes * self.outputs))
+        return ops.reshape(ops.matmul(h, last) + last_bias, (-1, self.nodes * self.outputs))
 
 
 def normalized(x: Tensor, scale: Tensor, shift: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
-    """Layer normalisation over the last axis, or batch normalisation over all others."""
+    """Normalisation over some axes: of layers over the last one, of minibatches over all others."""
     mean = ops.mean(x, axis=axis, keepdims=True)
     variance = ops.mean(ops.square(x - mean), axis=axis, keepdims=True)
     return (x - mean) * ops.rsqrt(variance + EPSILON) * scale + shift

@@ -28,5 +28,5 @@ def make_task(name: str, data_dir: str | None = None) -> KerasProblem:
         DatasetUnavailableError: If its data set was not found and could not be downloaded.
     """
     if name not in TASKS:
-        raise ValueError(f"No task is called {name!r}. Tasks are {', '.join(TASKS)}.")
+        raise ValueError(f"No task is called {name!r:.100}. Tasks are {', '.join(TASKS)}.")
     return TASKS[name](data_dir)
