@@ -16,8 +16,11 @@ from experiments.headroom import LARGEST_LOG_RATIO
 from experiments.measured import save
 from experiments.parts import GENERAL, beside_start, over_families
 from learned_optimizer import presets
+from learned_optimizer.files import replaced_file
+from learned_optimizer.rules import AdaptiveShampoo
 
 SEEDS = "general-seeds"
+CONSTANTS = "constants.csv"
 # Beside that of the preset, which is 0.
 OTHER_SEEDS = (1, 2)
 
@@ -36,9 +39,18 @@ def run_seeds(folder: Path, commit: str | None = None, smoke: bool = False, runs
     for seed in OTHER_SEEDS[: 1 if smoke else None]:
         found = presets.load(meta_train(GENERAL, TRAINING, runs, smoke, seed))
         candidates[f"seed {seed}"] = found.weights
+    save_constants(folder, candidates)
     table = beside_start(general.rule, candidates, smoke)
     save(folder, SEEDS, table, page(table), commit, "%.4g")
     print(f"Written: {folder}")
+
+
+def save_constants(folder: Path, candidates: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes the constants of each φ, with those of before meta-training, a line each."""
+    columns = {"untrained": AdaptiveShampoo().initial_weights(), **candidates}
+    table = pd.DataFrame({label: {name: float(value) for name, value in phi.items()} for label, phi in columns.items()})
+    with replaced_file(folder / CONSTANTS) as path:
+        table.to_csv(path, index_label="constant", float_format="%.9g")
 
 
 def page(table: pd.DataFrame) -> str:
@@ -59,5 +71,6 @@ def page(table: pd.DataFrame) -> str:
         over_families(table),
         "",
         f"Over all {len(finals)} families the final losses of any two of them are at most {apart:.1%} apart.",
+        f"[The constants]({CONSTANTS}) of each.",
     ]
     return "\n".join([*lines, ""])

@@ -8,6 +8,7 @@ import pandas as pd
 from experiments.headroom import FACTORS, page, variants
 from experiments.parts import page as page_of_parts
 from experiments.parts import without_parts
+from experiments.seeds import CONSTANTS, save_constants
 from experiments.seeds import page as page_of_seeds
 from learned_optimizer.rules import AdaptiveShampoo
 
@@ -73,3 +74,12 @@ def test_the_page_of_seeds_says_how_far_apart_they_are():
     # The root of 2.42 / 1.8.
     assert "Over all 2 families the final losses of any two of them are at most 16.0% apart." in text
     assert "| seed 1 | 0.500 | 1.000 | 2.420 | 1.000 |" in text
+
+
+def test_the_constants_of_each_seed_are_kept_to_the_last_digit(tmp_path):
+    untrained = AdaptiveShampoo().initial_weights()
+    learned = {name: value + np.float32(1 / 3) for name, value in untrained.items()}
+    save_constants(tmp_path, {"seed 1": learned})
+    table = pd.read_csv(tmp_path / CONSTANTS, index_col="constant").astype("float32")
+    assert {name: table.loc[name, "seed 1"] for name in learned} == learned
+    assert {name: table.loc[name, "untrained"] for name in untrained} == untrained
