@@ -179,8 +179,8 @@ ON_CIFAR = {
         rivals=("general",),
         baselines=("adam-default", "adam", "nag"),
         minutes=20,
-        note="The tasks are one of the development suite and one of `held-out`, where the other optimizers' losses are "
-        "the same. Nothing was chosen by them.",
+        note="The tasks are one of the development suite and one of `held-out`, whose pages have more optimizers. "
+        "Nothing was chosen by them.",
     ),
 }
 
