@@ -22,7 +22,7 @@ from learned_optimizer.rules import AdaptiveShampoo
 SEEDS = "general-seeds"
 CONSTANTS = "constants.csv"
 # Beside that of the preset, which is 0.
-OTHER_SEEDS = (1,)
+OTHER_SEEDS = (1, 2)
 
 
 def run_seeds(folder: Path, commit: str | None = None, smoke: bool = False, runs: Path = Path("runs")) -> None:
