@@ -24,6 +24,7 @@ def define_flags() -> None:
 
 def main(names: list[str]) -> None:
     """Runs the named experiments, or lists them, or writes the page on their results."""
+    from experiments.again import ABLATIONS, SEEDS, run_ablations, run_seeds
     from experiments.art_weights import ART_WEIGHTS, run_art_weights
     from experiments.black_box import BLACK_BOX, PAPER, WITH_MODEL, run_black_box, run_networks, run_with_model
     from experiments.calibration import CALIBRATION, run_calibration
@@ -31,7 +32,6 @@ def main(names: list[str]) -> None:
     from experiments.headroom import HEADROOM, run_headroom
     from experiments.pages import write_report
     from experiments.parts import PARTS, run_parts
-    from experiments.seeds import SEEDS, run_seeds
     from learned_optimizer import presets
 
     values = flags.FLAGS
@@ -43,6 +43,7 @@ def main(names: list[str]) -> None:
         HEADROOM: run_headroom,
         PARTS: run_parts,
         SEEDS: functools.partial(run_seeds, runs=Path(values.runs)),
+        ABLATIONS: functools.partial(run_ablations, runs=Path(values.runs)),
         ART_WEIGHTS: run_art_weights,
     }
     unknown = set(names) - set(EXPERIMENTS) - {"list", "report"} - set(measurements)

@@ -1,7 +1,12 @@
-"""What the runs that made the preset `general` have in common."""
+"""What the runs that made the preset `general` have in common, and those with one thing changed."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from learned_optimizer.meta_training import CMAES, Late
 from learned_optimizer.problems import Problem, RandomScaling
 from learned_optimizer.problems.families import training_families, validation_families
+from learned_optimizer.rules import AdaptiveShampoo
 
 # By how much each constant is varied: about what changes the loss of some family by a few percent.
 SCALES = {
@@ -35,14 +40,32 @@ SCALES = {
 }
 # The largest logarithm of a factor on a tensor: the rule is to find its step sizes, not to know them by heart.
 RADIUS = 0.7
+POPULATION = 14
+EPISODES, EPISODE_LENGTH = POPULATION + 1, 1000
+EPOCHS, ROUNDS_PER_EPOCH = 10, 5
 NOT_VALIDATED_ON = ("large", "digits-dropout", "pictures")
 
 
-def families() -> list[Problem]:
-    """The families that are learned on, each tensor in a unit of its own."""
-    return [RandomScaling(problem, RADIUS, "tensors") for problem in training_families().values()]
+def families(scaled: bool = True) -> list[Problem]:
+    """The families that are learned on; scaled, each tensor is in a random unit."""
+    problems = training_families().values()
+    return [RandomScaling(problem, RADIUS, "tensors") for problem in problems] if scaled else list(problems)
 
 
 def validation() -> list[Problem]:
     """The families of other kinds, but for a large one, and two that came after the preset was made."""
     return [problem for name, problem in validation_families().items() if name not in NOT_VALIDATED_ON]
+
+
+def constants(problems: list[Problem], names: Iterable[str], seed: int) -> dict[str, Any]:
+    """CMA-ES on the named constants over these problems."""
+    scales = {name: SCALES[name] for name in names}
+    return {
+        "problem": problems,
+        "validation_problem": validation(),
+        "rule": AdaptiveShampoo(),
+        "estimator": CMAES(list(scales), sigma=0.5, population=POPULATION, scales=scales, seed=seed),
+        "objective": Late(),
+        "validation_episodes": 4,
+        "monitor": "val_objective",
+    }

@@ -4,26 +4,14 @@ Run it on JAX: KERAS_BACKEND=jax XLA_FLAGS="--xla_cpu_multi_thread_eigen=false i
 all families are run at once, one a core.
 """
 
-from experiments.configs._general import SCALES, families, validation
-from learned_optimizer.meta_training import CMAES, Late
-from learned_optimizer.rules import AdaptiveShampoo
-
-POPULATION = 14
+from experiments.configs._general import EPISODE_LENGTH, EPISODES, EPOCHS, ROUNDS_PER_EPOCH, SCALES, constants, families
 
 description = "For models of any kind; its constants were meta-trained on thirty families of small problems"
-episode_length = 1000
-episodes = POPULATION + 1
-epochs = 10
-rounds_per_epoch = 5
+episode_length = EPISODE_LENGTH
+episodes = EPISODES
+epochs = EPOCHS
+rounds_per_epoch = ROUNDS_PER_EPOCH
 
 
 def config(seed: int = 0) -> dict:
-    return {
-        "problem": families(),
-        "validation_problem": validation(),
-        "rule": AdaptiveShampoo(),
-        "estimator": CMAES(list(SCALES), sigma=0.5, population=POPULATION, scales=SCALES, seed=seed),
-        "objective": Late(),
-        "validation_episodes": 4,
-        "monitor": "val_objective",
-    }
+    return constants(families(), SCALES, seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments import art_weights, black_box, calibration, headroom, parts, seeds
+from experiments import again, art_weights, black_box, calibration, headroom, parts
 from experiments.definitions.catalogue import EXPERIMENTS
 from experiments.experiment import Experiment
 from experiments.outcomes.figures import plot_beside_adam
@@ -50,7 +50,8 @@ MEASURED = {
     calibration.CALIBRATION: (calibration.page, "the one rate of Adam in the suites"),
     headroom.HEADROOM: (headroom.page, "what there was to gain before `general` was meta-trained"),
     parts.PARTS: (parts.page, "what each part of `general` gives"),
-    seeds.SEEDS: (seeds.page, "how much `general` depends on the seed of its meta-training"),
+    again.SEEDS: (again.page_of_seeds, "how much `general` depends on the seed of its meta-training"),
+    again.ABLATIONS: (again.page_of_ablations, "what it is when it is meta-trained with one thing changed"),
     art_weights.ART_WEIGHTS: (art_weights.page, "what is left to win in neural art after 128 steps"),
 }
 PAPER_NOTE = "The losses in the paper are read off its figures, within 5 to 10 %."

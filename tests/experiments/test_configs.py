@@ -1,15 +1,17 @@
 """The configuration files of meta-training."""
 
+import runpy
 from pathlib import Path
 
 import pytest
 
+from experiments.again import CHANGES
 from experiments.black_box import NETWORKS
 from experiments.definitions import EXPERIMENTS, TRAINING
 from learned_optimizer import presets
 from learned_optimizer.meta_training import CMAES
 from learned_optimizer.meta_training.config_file import from_file
-from learned_optimizer.problems import DatasetUnavailableError
+from learned_optimizer.problems import DatasetUnavailableError, RandomScaling
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "examples" / "configs" / "demo.py"
@@ -44,7 +46,7 @@ def test_a_config_builds_its_meta_training(name):
 
 def test_every_config_is_of_a_preset_or_an_experiment_or_a_start_of_one():
     made = {name for experiment in EXPERIMENTS.values() for name in experiment.optimizers()} | set(presets.names())
-    made |= set(presets.names(black_box=True)) | set(NETWORKS)
+    made |= set(presets.names(black_box=True)) | set(NETWORKS) | set(CHANGES)
     made &= set(TRAINING)
     while starts := {initial for name in made if (initial := initial_of(name)) and initial not in made}:
         assert starts <= set(TRAINING)
@@ -55,3 +57,19 @@ def test_every_config_is_of_a_preset_or_an_experiment_or_a_start_of_one():
 def test_what_is_not_shipped_has_a_config():
     compared = {name for experiment in EXPERIMENTS.values() for name in experiment.optimizers()}
     assert compared - set(presets.names()) <= set(TRAINING)
+
+
+def test_each_ablation_of_general_changes_what_it_is_named_for():
+    def parts(name):
+        made = runpy.run_path(str(TRAINING[name]))["config"]()
+        scaled = {isinstance(problem, RandomScaling) for problem in made["problem"]}
+        return len(made["problem"]), scaled, set(made["estimator"].names)
+
+    count, _, names = parts("general")
+    directions = {name for name in names if name.startswith("direction/")}
+    assert {name: parts(name) for name in CHANGES} == {
+        "general-unscaled": (count, {False}, names),
+        "general-half": (count // 2, {True}, names),
+        "general-laws": (count, {True}, names - directions),
+        "general-directions": (count, {True}, directions),
+    }

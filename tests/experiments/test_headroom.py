@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from experiments.again import CONSTANTS, page_of_seeds, save_constants
 from experiments.headroom import FACTORS, page, variants
 from experiments.parts import page as page_of_parts
 from experiments.parts import without_parts
-from experiments.seeds import CONSTANTS, save_constants
-from experiments.seeds import page as page_of_seeds
 from learned_optimizer.rules import AdaptiveShampoo
 
 

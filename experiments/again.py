@@ -1,4 +1,4 @@
-"""How much the preset `general` depends on the seed of its meta-training."""
+"""The preset `general` meta-trained again: with other seeds, and with one thing changed at a time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ from learned_optimizer import presets
 from learned_optimizer.files import replaced_file
 from learned_optimizer.rules import AdaptiveShampoo
 
-SEEDS = "general-seeds"
+SEEDS, ABLATIONS = "general-seeds", "general-ablations"
 CONSTANTS = "constants.csv"
+PRESET = "the preset, seed 0"
 # Beside that of the preset, which is 0.
 OTHER_SEEDS = (1, 2)
+# By the name of the configuration that makes it.
+CHANGES = {
+    "general-unscaled": "each tensor in its own unit",
+    "general-half": "half of the families",
+    "general-laws": "the weights of directions not learned",
+    "general-directions": "only the weights of directions learned",
+}
 
 
 def run_seeds(folder: Path, commit: str | None = None, smoke: bool = False, runs: Path = Path("runs")) -> None:
@@ -34,14 +42,25 @@ def run_seeds(folder: Path, commit: str | None = None, smoke: bool = False, runs
         smoke: Whether to make one round with one seed, and a few steps on two of the families only.
         runs: The folder of all meta-trainings; one that was stopped goes on.
     """
+    seeds = OTHER_SEEDS[: 1 if smoke else None]
+    found = {f"seed {seed}": meta_train(GENERAL, TRAINING, runs, smoke, seed) for seed in seeds}
+    _measure(SEEDS, found, folder, commit, smoke)
+
+
+def run_ablations(folder: Path, commit: str | None = None, smoke: bool = False, runs: Path = Path("runs")) -> None:
+    """Meta-trains `general` again with one thing changed at a time; arguments as those of `run_seeds`."""
+    names = list(CHANGES)[: 1 if smoke else None]
+    found = {CHANGES[name]: meta_train(name, TRAINING, runs, smoke) for name in names}
+    _measure(ABLATIONS, found, folder, commit, smoke)
+
+
+def _measure(name: str, runs: Mapping[str, Path], folder: Path, commit: str | None, smoke: bool) -> None:
     general = presets.load(GENERAL)
-    candidates: dict[str, Mapping[str, Any]] = {"the preset, seed 0": general.weights}
-    for seed in OTHER_SEEDS[: 1 if smoke else None]:
-        found = presets.load(meta_train(GENERAL, TRAINING, runs, smoke, seed))
-        candidates[f"seed {seed}"] = found.weights
+    candidates = {PRESET: general.weights} | {label: presets.load(run).weights for label, run in runs.items()}
     save_constants(folder, candidates)
     table = beside_start(general.rule, candidates, smoke)
-    save(folder, SEEDS, table, page(table), commit, "%.4g")
+    pages = {SEEDS: page_of_seeds, ABLATIONS: page_of_ablations}
+    save(folder, name, table, pages[name](table), commit, "%.4g")
     print(f"Written: {folder}")
 
 
@@ -53,8 +72,8 @@ def save_constants(folder: Path, candidates: Mapping[str, Mapping[str, Any]]) ->
         table.to_csv(path, index_label="constant", float_format="%.9g")
 
 
-def page(table: pd.DataFrame) -> str:
-    """The page of the experiment, from the table that `run_seeds` makes."""
+def page_of_seeds(table: pd.DataFrame) -> str:
+    """The page of the experiment with other seeds, from its table."""
     finals = table.pivot(index="family", columns="variant", values="final")
     means = finals.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()
     pairs = itertools.combinations(means, 2)
@@ -71,6 +90,27 @@ def page(table: pd.DataFrame) -> str:
         over_families(table),
         "",
         f"Over all {len(finals)} families the final losses of any two of them are at most {apart:.1%} apart.",
+        f"[The constants]({CONSTANTS}) of each.",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def page_of_ablations(table: pd.DataFrame) -> str:
+    """The page of the experiment with one thing changed at a time, from its table."""
+    lines = [
+        f"# {ABLATIONS}",
+        "",
+        "`general` meta-trained again with one thing changed at a time, all else as its own command has it, seed 0:",
+        "losses to those of the hand-designed start, after 1,000 steps, on episodes that are new to all of them, as",
+        "geometric means over families in which a ratio counts within e^±1.5. *Each tensor in its own unit* has no",
+        "random scaling of tensors. *Half of the families* is every second one. What is not learned stays as it",
+        f"was. [Other seeds](../{SEEDS}/README.md) say what difference is chance, and",
+        "[parts](../parts/README.md) what each direction gives where nothing is learned again.",
+        "",
+        f"    python -m experiments {ABLATIONS}",
+        "",
+        over_families(table),
+        "",
         f"[The constants]({CONSTANTS}) of each.",
     ]
     return "\n".join([*lines, ""])

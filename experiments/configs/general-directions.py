@@ -1,0 +1,12 @@
+"""`general` of which only the weights of directions are learned."""
+
+from experiments.configs._general import EPISODE_LENGTH, EPISODES, EPOCHS, ROUNDS_PER_EPOCH, SCALES, constants, families
+
+episode_length = EPISODE_LENGTH
+episodes = EPISODES
+epochs = EPOCHS
+rounds_per_epoch = ROUNDS_PER_EPOCH
+
+
+def config(seed: int = 0) -> dict:
+    return constants(families(), [name for name in SCALES if name.startswith("direction/")], seed)
