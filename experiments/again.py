@@ -28,8 +28,6 @@ OTHER_SEEDS = (1, 2)
 CHANGES = {
     "general-unscaled": "each tensor in its own unit",
     "general-half": "half of the families",
-    "general-laws": "the weights of directions not learned",
-    "general-directions": "only the weights of directions learned",
 }
 
 
@@ -103,9 +101,8 @@ def page_of_ablations(table: pd.DataFrame) -> str:
         "`general` meta-trained again with one thing changed at a time, all else as its own command has it, seed 0:",
         "losses to those of the hand-designed start, after 1,000 steps, on episodes that are new to all of them, as",
         "geometric means over families in which a ratio counts within e^±1.5. *Each tensor in its own unit* has no",
-        "random scaling of tensors. *Half of the families* is every second one. What is not learned stays as it",
-        f"was. [Other seeds](../{SEEDS}/README.md) say what difference is chance, and",
-        "[parts](../parts/README.md) what each direction gives where nothing is learned again.",
+        f"random scaling of tensors. *Half of the families* is every second one. [Other seeds](../{SEEDS}/README.md) say",
+        "what difference is chance, and [parts](../parts/README.md) what each part gives where nothing is learned again.",
         "",
         f"    python -m experiments {ABLATIONS}",
         "",

@@ -1,6 +1,5 @@
 """What the runs that made the preset `general` have in common, and those with one thing changed."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from learned_optimizer.meta_training import CMAES, Late
@@ -57,14 +56,13 @@ def validation() -> list[Problem]:
     return [problem for name, problem in validation_families().items() if name not in NOT_VALIDATED_ON]
 
 
-def constants(problems: list[Problem], names: Iterable[str], seed: int) -> dict[str, Any]:
-    """CMA-ES on the named constants over these problems."""
-    scales = {name: SCALES[name] for name in names}
+def constants(problems: list[Problem], seed: int) -> dict[str, Any]:
+    """CMA-ES on the constants over these problems."""
     return {
         "problem": problems,
         "validation_problem": validation(),
         "rule": AdaptiveShampoo(),
-        "estimator": CMAES(list(scales), sigma=0.5, population=POPULATION, scales=scales, seed=seed),
+        "estimator": CMAES(list(SCALES), sigma=0.5, population=POPULATION, scales=SCALES, seed=seed),
         "objective": Late(),
         "validation_episodes": 4,
         "monitor": "val_objective",

@@ -4,7 +4,7 @@ Run it on JAX: KERAS_BACKEND=jax XLA_FLAGS="--xla_cpu_multi_thread_eigen=false i
 all families are run at once, one a core.
 """
 
-from experiments.configs._general import EPISODE_LENGTH, EPISODES, EPOCHS, ROUNDS_PER_EPOCH, SCALES, constants, families
+from experiments.configs._general import EPISODE_LENGTH, EPISODES, EPOCHS, ROUNDS_PER_EPOCH, constants, families
 
 description = "For models of any kind; its constants were meta-trained on thirty families of small problems"
 episode_length = EPISODE_LENGTH
@@ -14,4 +14,4 @@ rounds_per_epoch = ROUNDS_PER_EPOCH
 
 
 def config(seed: int = 0) -> dict:
-    return constants(families(), SCALES, seed)
+    return constants(families(), seed)

@@ -66,10 +66,7 @@ def test_each_ablation_of_general_changes_what_it_is_named_for():
         return len(made["problem"]), scaled, set(made["estimator"].names)
 
     count, _, names = parts("general")
-    directions = {name for name in names if name.startswith("direction/")}
     assert {name: parts(name) for name in CHANGES} == {
         "general-unscaled": (count, {False}, names),
         "general-half": (count // 2, {True}, names),
-        "general-laws": (count, {True}, names - directions),
-        "general-directions": (count, {True}, directions),
     }
