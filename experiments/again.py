@@ -14,7 +14,7 @@ from experiments.definitions import TRAINING
 from experiments.experiment import meta_train
 from experiments.headroom import LARGEST_LOG_RATIO
 from experiments.measured import save
-from experiments.parts import GENERAL, beside_start, over_families
+from experiments.parts import GENERAL, PARTS, beside_start, over_families
 from learned_optimizer import presets
 from learned_optimizer.files import replaced_file
 from learned_optimizer.rules import AdaptiveShampoo
@@ -101,8 +101,10 @@ def page_of_ablations(table: pd.DataFrame) -> str:
         "`general` meta-trained again with one thing changed at a time, all else as its own command has it, seed 0:",
         "losses to those of the hand-designed start, after 1,000 steps, on episodes that are new to all of them, as",
         "geometric means over families in which a ratio counts within e^±1.5. *Each tensor in its own unit* has no",
-        f"random scaling of tensors. *Half of the families* is every second one. [Other seeds](../{SEEDS}/README.md) say",
-        "what difference is chance, and [parts](../parts/README.md) what each part gives where nothing is learned again.",
+        "random scaling of tensors. *Half of the families* is every second one.",
+        "",
+        f"[Other seeds](../{SEEDS}/README.md) say what difference is chance, and [parts](../{PARTS}/README.md) what",
+        "each part gives where nothing is learned again.",
         "",
         f"    python -m experiments {ABLATIONS}",
         "",

@@ -9,7 +9,7 @@ from learned_optimizer.problems import GaussianProcess
 from learned_optimizer.problems.gaussian_process import KERNELS
 from learned_optimizer.rules import Surrogate
 
-POPULATION, FUNCTIONS = 11, 16
+POPULATION, FUNCTIONS = 11, 24
 # By how much each constant is varied.
 SCALES = {
     "constant/log_scale": 0.5,
@@ -39,8 +39,8 @@ def config(seed: int = 0) -> dict:
     return {
         "problem": [*smooth, *rough],
         "rule": Surrogate(capacity=episode_length, parallel=5),
-        "estimator": CMAES(list(SCALES), sigma=0.4, population=POPULATION, scales=SCALES, seed=seed),
+        "estimator": CMAES(list(SCALES), sigma=0.3, population=POPULATION, scales=SCALES, seed=seed),
         "objective": BestSoFar(),
-        "validation_episodes": 64,
+        "validation_episodes": 128,
         "monitor": "val_objective",
     }
