@@ -24,6 +24,11 @@ def make_problems(name: str, data_dir: str | None = None) -> list[Problem]:
         ValueError: If there is no such problem.
         DatasetUnavailableError: If its data were not found.
     """
+    if extensions.is_in_file(name):
+        raise ValueError(
+            "A problem in a file is meta-trained on by a configuration file, of which a run keeps a copy: "
+            f"def config(): return {{'problem': NAME()}}, and --config=FILE. Received: --problem={name}"
+        )
     if name in MIXTURES:
         return MIXTURES[name]()
     if name in TASKS:

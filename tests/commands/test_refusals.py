@@ -62,6 +62,7 @@ def recorded(tmp_path_factory):
         ("--max_minutes=inf", "--max_minutes must be a finite number. Received: inf"),
         ("--rule=LSTM", "--rule must be a rule, of .*RNNprop, or a preset. There is no preset 'LSTM'"),
         ("digits", "every argument must be a flag.* Received: digits"),
+        ("--problem=mine.py:Valley", "in a file is meta-trained on by a configuration file.*--problem=mine.py:Valley"),
         ("--problem=no_such_data", "No data set is called 'no_such_data'"),
         ("--episode_length=100,x", "--episode_length must be positive integers.*Received: 100,x"),
         ("--episode_length=", "--episode_length must be positive integers.* Received: none"),
