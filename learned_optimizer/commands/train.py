@@ -90,8 +90,8 @@ def define_flags() -> None:
         "strategy",
         "none",
         list(STRATEGIES),
-        "Devices that share the episodes: one; all of this machine (mirrored); or all of several processes, which "
-        "TF_CONFIG names (multi_worker).",
+        "Devices that share the episodes: one; all of this machine (mirrored), which on JAX without a GPU are its "
+        "cores; or all of several processes, which TF_CONFIG names (multi_worker).",
     )
     flags.DEFINE_boolean(
         "debug_numerics",

@@ -132,9 +132,9 @@ class MetaTrainer:
         self.rule = self._initial.rule
         self.card: dict[str, Any] = {}
         self.state = State()
-        self._phi = Phi(preset_weights(self._initial), self.estimator, self.meta_optimizer)
+        self.estimator.begin(initial := preset_weights(self._initial))
+        self._phi = Phi(initial, self.estimator, self.meta_optimizer)
         self.best_weights = self.weights
-        self.estimator.begin(self.weights)
         pairs = zip(self.problems, of_problems, strict=True)
         tasks = [self.estimator.task(each, of_problem, self.objective) for each, of_problem in pairs]
         self._batch = MetaBatch(self.estimator, tasks, episodes, seed, self._workers)

@@ -1,5 +1,7 @@
 """Meta-gradients by evolution strategies."""
 
+import functools
+
 import numpy as np
 import pytest
 from keras import ops, tree
@@ -7,7 +9,7 @@ from reference import gradient_of
 
 from learned_optimizer import Preset, backend
 from learned_optimizer.backend import make_seed
-from learned_optimizer.meta_training import EvolutionStrategies, MetaTrainer, Normalized, Sum
+from learned_optimizer.meta_training import CMAES, EvolutionStrategies, MetaTrainer, Normalized, Sum
 from learned_optimizer.meta_training.estimators.evolution import combine, draw_noise, perturbed, slopes
 from learned_optimizer.meta_training.parameter_groups import groups_of, preset_weights
 from learned_optimizer.problems import Quadratic
@@ -260,6 +262,19 @@ def test_it_lowers_the_validation_loss():
 def test_refuses_arguments_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
         EvolutionStrategies(**arguments)
+
+
+@pytest.mark.parametrize("estimator", [EvolutionStrategies, functools.partial(CMAES, ["constant/rate"])])
+@pytest.mark.parametrize(
+    ("name", "scale", "message"),
+    [
+        ("rate", 2.0, r"`scales` must be .* of arrays (of φ, which are .*Received:|in `names`.*Received for) 'rate'"),
+        ("constant/rate", [1.0, 2.0], r"The scale of .* must be a number or of shape \(\). Received: shape \(2,\)"),
+    ],
+)
+def test_refuses_scales_that_are_not_of_phi(estimator, name, scale, message):
+    with pytest.raises(ValueError, match=message):
+        MetaTrainer(Quadratic(2, 1), AdaptiveShampoo(), estimator=estimator(scales={name: scale}), episodes=34)
 
 
 def test_refuses_an_odd_meta_batch():

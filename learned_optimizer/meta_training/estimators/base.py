@@ -267,3 +267,17 @@ class CompiledByLength:
 def global_norm(gradient: Mapping[str, Tensor]) -> Tensor:
     """The norm of all arrays together."""
     return ops.sqrt(sum(ops.sum(ops.square(part)) for part in gradient.values()))
+
+
+def check_scales(scales: Mapping[str, Any], phi: Mapping[str, Any]) -> None:
+    """Refuses scales that are not those of φ.
+
+    Raises:
+        ValueError: If φ has no array of one of the names, or one of another shape.
+    """
+    for name, scale in scales.items():
+        if name not in phi:
+            raise ValueError(f"`scales` must be those of arrays of φ, which are {list(phi)}. Received: {name!r}")
+        shape, own = np.shape(scale), tuple(np.shape(phi[name]))
+        if shape not in ((), own):
+            raise ValueError(f"The scale of {name!r} must be a number or of shape {own}. Received: shape {shape}")

@@ -10,7 +10,14 @@ import numpy as np
 from keras import ops
 
 from learned_optimizer import backend
-from learned_optimizer.meta_training.estimators.base import CompiledByLength, Estimate, Estimator, Measured, Task
+from learned_optimizer.meta_training.estimators.base import (
+    CompiledByLength,
+    Estimate,
+    Estimator,
+    Measured,
+    Task,
+    check_scales,
+)
 from learned_optimizer.meta_training.estimators.evolution import perturbed_advance, with_finite
 from learned_optimizer.meta_training.objectives import Objective
 from learned_optimizer.problems.base import Problem, Tensor
@@ -95,13 +102,14 @@ class CMAES(Estimator):
         """Begins the search at φ.
 
         Raises:
-            ValueError: If φ has no array of one of the names.
+            ValueError: If φ has no array of one of the names, or one whose scale has another shape.
         """
         import cma
 
         unknown = [name for name in self.names if name not in phi]
         if unknown:
             raise ValueError(f"`names` must be arrays of φ, which are {list(phi)}. Received: {unknown}")
+        check_scales(self.scales, phi)
         self._center = {name: np.asarray(phi[name], "float32") for name in self.names}
         generator = np.random.default_rng(self.seed)
         options = {"popsize": self.population, "verbose": -9, "seed": np.nan, "randn": _draw_from(generator)}

@@ -16,6 +16,7 @@ from learned_optimizer.meta_training.estimators.base import (
     Estimator,
     Measured,
     Task,
+    check_scales,
     global_norm,
 )
 from learned_optimizer.meta_training.objectives import Objective
@@ -90,6 +91,14 @@ class EvolutionStrategies(Estimator):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return dict(vars(self))
+
+    def begin(self, phi: Mapping[str, Any]) -> None:
+        """Refuses scales that are not those of φ.
+
+        Raises:
+            ValueError: If φ has no array of one of the names, or one of another shape.
+        """
+        check_scales(self.scales or {}, phi)
 
     def task(self, problem: Problem, groups: Sequence[ParameterGroup], objective: Objective) -> Task:
         """The problem with all that the estimator needs for it."""
