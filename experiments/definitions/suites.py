@@ -112,6 +112,18 @@ SUITES: dict[str, Experiment] = {
         note="The length of the hand-designed φ's warm-up was chosen after a look at this table, by losses on training "
         "images. `general` was meta-trained for the end of 1,000 steps.",
     ),
+    "small-minibatches": Experiment(
+        "The default where minibatches have four or eight examples, so that gradients are mostly noise.",
+        "general",
+        ("--activation=relu", "--hidden_sizes=64", *GLOROT, "--num_steps=1000", "--test_episodes=20"),
+        parts={
+            f"{data}-{size}": (f"--problem={data}", f"--batch_size={size}")
+            for data in ("digits", "mnist", "cifar10")
+            for size in (4, 8)
+        },
+        baselines=("hand-designed", "schedule-free", "adam-default", *BASELINES),
+        minutes=20,
+    ),
 }
 
 OTHERS: dict[str, Experiment] = {
