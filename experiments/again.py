@@ -72,10 +72,6 @@ def save_constants(folder: Path, candidates: Mapping[str, Mapping[str, Any]]) ->
 
 def page_of_seeds(table: pd.DataFrame) -> str:
     """The page of the experiment with other seeds, from its table."""
-    finals = table.pivot(index="family", columns="variant", values="final")
-    means = finals.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()
-    pairs = itertools.combinations(means, 2)
-    apart = math.expm1(max((abs(one - other) for one, other in pairs), default=0.0))
     lines = [
         f"# {SEEDS}",
         "",
@@ -87,10 +83,18 @@ def page_of_seeds(table: pd.DataFrame) -> str:
         "",
         over_families(table),
         "",
-        f"Over all {len(finals)} families the final losses of any two of them are at most {apart:.1%} apart.",
+        f"Over all {table['family'].nunique()} families the final losses of any two of them are at most "
+        f"{apart(table):.1%} apart.",
         f"[The constants]({CONSTANTS}) of each.",
     ]
     return "\n".join([*lines, ""])
+
+
+def apart(table: pd.DataFrame) -> float:
+    """By what part the final losses of two φ differ at most, as geometric means over all families."""
+    finals = table.pivot(index="family", columns="variant", values="final")
+    means = finals.clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).mean()
+    return math.expm1(max((abs(one - other) for one, other in itertools.combinations(means, 2)), default=0.0))
 
 
 def page_of_ablations(table: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.again import SEEDS, apart
 from experiments.experiment import Experiment
 from experiments.outcomes.headline import folders_of, headline_of
 from experiments.outcomes.suite import OVERVIEW, SUITE
@@ -50,12 +51,14 @@ def blocks(results: Path, experiments: Mapping[str, Experiment]) -> dict[str, st
         suite = pd.read_csv(results / HELD_OUT / SUITE)
         parts |= {"held-out": _held_out(overview), "place": _place(overview), "losses": _losses(suite, overview)}
     if (results / PARTS / f"{PARTS}.csv").exists():
-        parts["learned"] = _learned(pd.read_csv(results / PARTS / f"{PARTS}.csv"))
+        seeds = results / SEEDS / f"{SEEDS}.csv"
+        again = pd.read_csv(seeds) if seeds.exists() else None
+        parts["learned"] = _learned(pd.read_csv(results / PARTS / f"{PARTS}.csv"), again)
     return parts
 
 
-def _learned(table: pd.DataFrame) -> str:
-    """How much of the default's lead was learned, from the results of the experiment `parts`."""
+def _learned(table: pd.DataFrame, again: pd.DataFrame | None) -> str:
+    """How much of the default's lead was learned, and how far it is chance, from `parts` and `general-seeds`."""
     learned, untrained = (
         [mean_ratio(table, variant, validating, "final", 2) for validating in (False, True)]
         for variant in (DEFAULT, UNTRAINED)
@@ -65,7 +68,15 @@ def _learned(table: pd.DataFrame) -> str:
         f"the smaller part of its lead: on the families of problems that it was meta-trained on it ends {learned[0]} "
         f"times as high as the hand-designed default, and {learned[1]} times on families of other kinds; with the "
         f"numbers of before meta-training, {untrained[0]} and {untrained[1]} "
-        f"([what each part gives](results/{PARTS}/README.md))."
+        f"([what each part gives](results/{PARTS}/README.md))." + ("" if again is None else _by_chance(again))
+    )
+
+
+def _by_chance(again: pd.DataFrame) -> str:
+    """How far meta-trainings with other seeds are apart."""
+    return (
+        f" Meta-trainings with {again['variant'].nunique()} different seeds end within {apart(again):.1%} of each other "
+        f"([seeds](results/{SEEDS}/README.md))."
     )
 
 
