@@ -75,8 +75,8 @@ def _learned(table: pd.DataFrame, again: pd.DataFrame | None) -> str:
 def _by_chance(again: pd.DataFrame) -> str:
     """How far meta-trainings with other seeds are apart."""
     return (
-        f" Meta-trainings with {again['variant'].nunique()} different seeds end within {apart(again):.1%} of each other "
-        f"([seeds](results/{SEEDS}/README.md))."
+        f" Meta-trainings with {again['variant'].nunique()} different seeds end within {apart(again):.1%} of each "
+        f"other ([seeds](results/{SEEDS}/README.md))."
     )
 
 
