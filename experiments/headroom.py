@@ -27,6 +27,7 @@ FACTORS = (0.25, 0.5, 2.0, 4.0)
 FIRST_STEP, DIRECTION = "constant/log_first_step", "direction/"
 # A ratio that is further from 1 counts as this one in a mean over families.
 LARGEST_LOG_RATIO = 1.5
+KEYS = ["rule", "variant", "measure"]
 Weights = Mapping[str, Any]
 Result = TypeVar("Result")
 
@@ -81,7 +82,6 @@ def measure(
             "final": (final - final[:1]).mean(axis=1),
             "mean": (whole - whole[:1]).mean(axis=1),
             "spread": (final - final[:1]).std(axis=1),
-            "start_loss": math.exp(final[0].mean()),
         }
     )
 
@@ -117,17 +117,28 @@ def run_headroom(folder: Path, commit: str | None = None, smoke: bool = False) -
         return tables
 
     measured = of_each_family(of_family, smoke)
-    table = pd.concat([each for tables in measured for each in tables], ignore_index=True)
-    save(folder, HEADROOM, table, page(table), commit, "%.4g")
+    table = by_family(pd.concat([each for tables in measured for each in tables], ignore_index=True))
+    save(folder, HEADROOM, table, page(table), commit, "%.3g")
     print(f"Written: {folder}")
 
 
+def by_family(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with a column for each family, and a row for each rule, variant and measure."""
+    long = table.melt([*KEYS[:2], "family"], ["final", "mean", "spread"], KEYS[2])
+    # Rule by rule, since variants of two rules have the same names in another order.
+    wide = [
+        of_rule.pivot_table("value", KEYS, "family", aggfunc="first", sort=False)
+        for _, of_rule in long.groupby("rule", sort=False)
+    ]
+    return pd.concat(wide).reset_index()
+
+
 def page(table: pd.DataFrame) -> str:
-    """The page of the experiment, from the table that `run_headroom` makes."""
+    """The page of the experiment, from the table that `by_family` makes."""
     lines = [
         f"# {HEADROOM}",
         "",
-        f"What there is to gain, on {table['family'].nunique()} families of small problems, before anything is",
+        f"What there is to gain, on {len(table.columns) - len(KEYS)} families of small problems, before anything is",
         "learned: the final loss of a changed φ to that of the φ that it was changed from, after 1,000 steps, on the",
         "same episodes. No task of a suite is among them. A ratio counts within e^±1.5 in the means over families. The",
         "spread is that of the logarithm over three episodes, averaged over families.",
@@ -140,9 +151,8 @@ def page(table: pd.DataFrame) -> str:
 
 
 def _of_rule(table: pd.DataFrame) -> list[str]:
-    finals = table.pivot(index="family", columns="variant", values="final")
-    means = table.pivot(index="family", columns="variant", values="mean")
-    spreads = table.pivot(index="family", columns="variant", values="spread")
+    of_measure = table.drop(columns="rule").set_index(["measure", "variant"])
+    finals, means, spreads = (of_measure.loc[measure].T for measure in ("final", "mean", "spread"))
     steps = ["start", *[f"step × {factor:g}" for factor in FACTORS]]
     gains = finals[steps].min(axis=1).clip(lower=-LARGEST_LOG_RATIO)
     best = gains.sort_values().head(6)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.again import CONSTANTS, page_of_seeds, save_constants
-from experiments.headroom import FACTORS, page, variants
+from experiments.headroom import FACTORS, by_family, page, variants
 from experiments.parts import page as page_of_parts
 from experiments.parts import without_parts
 from learned_optimizer.rules import AdaptiveShampoo
@@ -32,7 +32,7 @@ def test_the_page_has_the_geometric_mean_over_families():
         for family, ratios in (("a", (1, 0.25, 2, 2, 2)), ("b", (1, 1, 2, 2, 2)))
         for variant, ratio in zip(variants_of, ratios, strict=True)
     ]
-    text = page(pd.DataFrame(rows))
+    text = page(by_family(pd.DataFrame(rows)))
     # The root of 0.25 × 1: the best step size of each family, and that of the first factor.
     assert "**0.500** times the start's" in text and "a (0.25, step × 0.25)" in text
     assert next(line for line in text.splitlines() if line.startswith("| step × 0.25")).count("0.500") == 1
