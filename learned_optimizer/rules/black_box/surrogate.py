@@ -22,9 +22,10 @@ EVERYWHERE, AROUND, REFINED, ROUNDS = 128, 64, 40, 2
 # Every so many proposals one keeps away from the best point, as if it were in the air: else a model that is too sure of
 # itself refines a local minimum for good.
 ELSEWHERE = 4
-# How much values are warped, in units of the constant, and the logarithm of the prior of each.
-WARPS = np.array([1.0, 10.0, 100.0], "float32")
-LOG_PRIOR_OF_WARPS = np.array([0.0, -4.0, -8.0], "float32")
+# How much values are warped, in units of the constant, and the logarithm of the prior of each. The largest see the
+# surroundings of the minimum of a function whose values span five orders of magnitude.
+WARPS = 10.0 ** np.arange(6, dtype="float32")
+LOG_PRIOR_OF_WARPS = -4.0 * np.arange(6, dtype="float32")
 # Proposals in the air that are kept away from, and tables of random directions, which take turns.
 IN_THE_AIR, TABLES = 8, 16
 # The least room that is made for results, and the most: each kernel's covariances of them would take 4 GiB.
