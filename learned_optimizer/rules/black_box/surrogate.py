@@ -18,7 +18,7 @@ from learned_optimizer.rules.layout import Layout
 SCALES = np.geomspace(0.08, 1.4, 5).astype("float32")
 NUM_HYPOTHESES = 2 * len(SCALES)
 # Points of the cube, around the best point, and around the best of those, that the acquisition is calculated at.
-EVERYWHERE, AROUND, REFINED, ROUNDS = 128, 64, 40, 2
+EVERYWHERE, AROUND, REFINED, ROUNDS = 96, 32, 31, 2
 # Every so many proposals one keeps away from the best point, as if it were in the air: else a model that is too sure of
 # itself refines a local minimum for good.
 ELSEWHERE = 4
@@ -77,7 +77,7 @@ class Posterior(NamedTuple):
 
 
 class Surrogate(BlackBoxRule):
-    """Proposes where the expected improvement under a Gaussian process is highest, of a few hundred points.
+    """Proposes where the expected improvement under a Gaussian process is highest, of about two hundred points.
 
     Ten kernels, squared-exponential and Matérn's with five length scales each, are kept side by side; each result adds
     a row to the inverse Cholesky factor of their covariances. Values are warped, more or less, since many functions
