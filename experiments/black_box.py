@@ -7,7 +7,9 @@ import functools
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,7 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
     workers = 1 if smoke else os.cpu_count()
     # JAX does not go on in a process that was forked.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=start_quietly) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
         for name in pool.map(functools.partial(_run_task, folder, smoke, optimizers), names):
             print(f"  {name}", flush=True)
     record = {"command": COMMAND, "commit": commit, "fingerprints": _fingerprints()}
@@ -103,6 +105,18 @@ def _run(folder: Path, commit: str | None, smoke: bool, optimizers: list[str]) -
         path.write_text(page(folder))
     draw(folder)
     print(f"Written: {folder}")
+
+
+def begin_worker() -> None:
+    """What a worker process does first: it starts as quietly as its parent, and will not outlive it if it is killed."""
+
+    def end_with(parent: BaseProcess) -> None:
+        parent.join()
+        os._exit(1)
+
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    start_quietly()
 
 
 def _fingerprints() -> dict[str, str]:

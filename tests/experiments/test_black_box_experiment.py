@@ -1,6 +1,10 @@
 """The experiment on functions that are known by their values alone."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -137,3 +141,26 @@ def test_a_smoke_run_of_the_networks_meta_trains_one(tmp_path):
     run_networks(tmp_path / "results" / "black-box-paper", smoke=True, runs=tmp_path / "runs")
     recorded = pd.read_csv(tmp_path / "results" / "black-box" / "branin.csv")
     assert set(recorded["optimizer"]) == {"paper's LSTM"}
+
+
+WORKERS = """
+import concurrent.futures, multiprocessing, os, time
+from experiments.black_box import begin_worker
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context, initializer=begin_worker) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(600)
+"""
+
+
+def test_workers_do_not_outlive_a_command_that_is_killed(tmp_path):
+    (tmp_path / "workers.py").write_text(WORKERS)
+    command = [sys.executable, str(tmp_path / "workers.py")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        worker = int(process.stdout.readline())
+        os.kill(worker, 0)
+        process.kill()
+        # The worker holds the pipe, which ends when it does.
+        process.communicate(timeout=60)
