@@ -153,7 +153,8 @@ def test_a_problem_and_a_baseline_by_their_file(here, call):
     message = "--dimension does not apply to --problem=mine.py:Rosenbrock"
     assert message in call(evaluate, *flags, "--dimension=3", status=2).err
     # A run is resumed from what its directory holds, so that it takes no code from elsewhere.
-    assert "No data set is called" in call(train, "--problem=mine.py:Rosenbrock", "--run_dir=run", status=2).err
+    refusal = call(train, "--problem=mine.py:Rosenbrock", "--run_dir=run", status=2).err
+    assert "A problem in a file is meta-trained on by a configuration file" in refusal
 
 
 @pytest.mark.parametrize(
