@@ -122,7 +122,7 @@ SUITES: dict[str, Experiment] = {
             for size in (4, 8)
         },
         baselines=("hand-designed", "schedule-free", "adam-default", *BASELINES),
-        minutes=20,
+        minutes=25,
     ),
 }
 
