@@ -275,7 +275,9 @@ def draw(folder: Path) -> None:
         counts = [count for count in COUNTS if str(count) in table]
         for label, runs in table.groupby("optimizer"):
             strong = label not in BLACK_BOX_BASELINES
-            color = colormaps["tab10"](labels.index(label) % 10)
+            # The ten strong colours of tab20 come first.
+            tens, unit = divmod(labels.index(label), 10)
+            color = colormaps["tab20"](2 * unit + tens)
             means = [runs[str(count)].mean() for count in counts]
             axes.plot(counts, means, color=color, marker=".", linewidth=2 if strong else 1, label=label)
         if table.groupby("optimizer")[[str(count) for count in counts]].mean().to_numpy().min() > 0:
