@@ -118,7 +118,8 @@ def test_in_an_unroll_results_come_as_late_as_proposals_are_in_the_air(make):
     rule, problem = make(parallel=parallel), GaussianProcess(DIMENSIONS)
     assert rule.delays(episodes).tolist() == [0, 1, 0, 2]
     weights = rule.initial_weights(seed=1)
-    seeds = make_seeds(0, 0, range(episodes))
+    # On these functions no two points are so nearly as good as each other that a rounding chooses between them.
+    seeds = make_seeds(4, 0, range(episodes))
     carry = start(problem, rule, seeds)
     losses, after = unroll(problem, rule, weights, carry, steps)
     points, values = [backend.to_numpy(carry.theta)], [backend.to_numpy(carry.loss)]
@@ -131,11 +132,10 @@ def test_in_an_unroll_results_come_as_late_as_proposals_are_in_the_air(make):
         seen = Told(*(ops.convert_to_tensor(part.astype("float32")) for part in (x, y, back >= 0)))
         proposed, state = rule.propose(seen, state, weights)
         points.append(backend.to_numpy(proposed))
-        # The very values of the unroll: of points that are as good as each other a rounding chooses another, a little
-        # beside it.
+        # The very values of the unroll, so that nothing is chosen by a rounding of them.
         values.append(backend.to_numpy(losses)[step])
         there = [f(p[None])[0] for f, p in zip(functions, points[-1], strict=True)]
-        np.testing.assert_allclose(values[-1], there, atol=5e-2)
+        np.testing.assert_allclose(values[-1], there, atol=1e-3)
     np.testing.assert_allclose(backend.to_numpy(after.theta), points[-1], atol=2e-3)
 
 
